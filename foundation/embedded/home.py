@@ -33,6 +33,9 @@ class Home:
         self.control = self.path / "embedded"
         self.logs = self.path / "logs"
 
+    def __repr__(self) -> str:
+        return f"Home({self.path})"
+
     def prepare(self) -> None:
         """Make the folders and passwords; raises ServicesUnavailable where nothing can be written."""
         try:

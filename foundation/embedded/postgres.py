@@ -4,6 +4,7 @@ The wheel's own Python manager is not imported: it daemonises, changes modes of 
 """
 
 import importlib.util
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import sql
 
-from .daemon import Daemon, environment
+from .daemon import Daemon, dies_with_parent, environment
 from .errors import ServicesUnavailable
 from .home import APP, DATABASE, OWNER, SUPERUSER, SWEEP, Home
 from .privilege import Privilege
@@ -44,10 +45,9 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 log_line_prefix = '%m [%p] %q%u '
 """
-# A crash of the machine (not of the server) may lose everything: for tests.
+# A crash of the machine may lose everything, one of the server nothing (commits still reach the kernel): for tests.
 _NOT_DURABLE = """\
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 autovacuum_naptime = 5min
 """
@@ -107,8 +107,9 @@ class Postgres(Daemon):
 
     def _create(self) -> None:
         """initdb beside the place, then one rename: what was interrupted is thrown away."""
-        draft = self.folder / "data.new"
-        shutil.rmtree(draft, ignore_errors=True)
+        for left in self.folder.glob("data.*.draft"):
+            shutil.rmtree(left, ignore_errors=True)
+        draft = self.folder / f"data.{os.getpid()}.draft"
         password = self.folder / "password"
         password.touch(mode=0o600)
         password.write_text(self.home.passwords()[SUPERUSER])
@@ -126,6 +127,7 @@ class Postgres(Daemon):
             check=False,
             cwd=self.folder,
             env=environment(),
+            preexec_fn=dies_with_parent(signal.SIGKILL),
             user=self.privilege.uid,
             group=self.privilege.uid,
             extra_groups=self.privilege.groups,
@@ -133,9 +135,8 @@ class Postgres(Daemon):
         password.unlink()
         if made.returncode != 0:
             shutil.rmtree(draft, ignore_errors=True)
-            lines = [line for line in made.stderr.splitlines() if "rror" in line or "FATAL" in line]
             raise ServicesUnavailable(
-                f"PostgreSQL could not make its data in {self.folder}: {(lines or made.stderr.splitlines())[-1]}"
+                f"PostgreSQL could not make its data in {self.folder}: {_reason(made.stderr)}."
             )
         draft.rename(self.data)
 
@@ -187,6 +188,18 @@ class Postgres(Daemon):
             dbname=database,
             connect_timeout=5,
         )
+
+
+def _reason(said: str) -> str:
+    """Why initdb failed, from what it printed."""
+    if "No space left" in said or "Disk quota" in said or "could not extend file" in said:
+        return "the disk is full"
+    lines = (
+        [line for line in said.splitlines() if "rror" in line or "FATAL" in line]
+        or said.splitlines()
+        or ["?"]
+    )
+    return lines[-1].rpartition("FATAL:  ")[2].strip(" .")
 
 
 def _writable(folder: Path) -> bool:
