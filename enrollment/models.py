@@ -1,0 +1,79 @@
+"""Keys that let devices in, and the credentials they get."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from fleet.models import Device, RoomGroup
+from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet, manager_of
+from tenancy.models import Person
+
+
+class EnrollmentKeyQuerySet(TenantQuerySet["EnrollmentKey"]):
+    def usable(self, *, at: datetime) -> Self:
+        return self.filter(revoked_at=None, expires_at__gt=at, uses__lt=F("max_uses"))
+
+
+class EnrollmentKey(TenantModel):
+    """A secret with which devices register themselves. Shown once; only its digest is kept."""
+
+    class Approval(models.TextChoices):
+        MANUAL = "manual"  # the device waits as onboarding until a person accepts it to a room
+        AUTO = "auto"  # its room is found or made from the name it gives, and watched at once
+
+    public_id = models.CharField(max_length=12)  # the first five characters are the tenant's number
+    digest = models.BinaryField(max_length=32)  # SHA-256 of the secret
+    label = models.CharField(max_length=80)
+    group = TenantForeignKey(RoomGroup, on_delete=models.PROTECT, related_name="enrollment_keys")
+    kinds = ArrayField(models.CharField(max_length=16, choices=Device.Kind), default=list, blank=True)  # empty: all
+    approval = models.CharField(max_length=8, choices=Approval, default=Approval.MANUAL)
+    simple_clients = models.BooleanField(default=False)  # a device may come without a key pair
+    allowed_cidrs = ArrayField(models.CharField(max_length=43), default=list, blank=True)  # empty: any address
+    max_uses = models.PositiveIntegerField(default=100)
+    uses = models.PositiveIntegerField(default=0)
+    created_by = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = manager_of(EnrollmentKeyQuerySet)
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["tenant", "created_at", "id"], name="enrollment_key_created")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "public_id"], name="enrollment_key_one_per_id"),
+            models.CheckConstraint(condition=Q(uses__lte=F("max_uses")), name="enrollment_key_uses_in_limit"),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class DeviceCredential(TenantModel):
+    """One token of a device and the public key that may renew it. Rotation adds a row, never changes a digest."""
+
+    device = TenantForeignKey(Device, on_delete=models.CASCADE, related_name="credentials")
+    public_id = models.CharField(max_length=12)
+    digest = models.BinaryField(max_length=32)  # SHA-256 of the token's secret
+    public_key = models.BinaryField(max_length=32, null=True)  # Ed25519, raw; null for simple clients
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True, blank=True)  # first used; then its predecessor ends
+    replaced_at = models.DateTimeField(null=True, blank=True)  # a successor was issued: ends 24 h later at most
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField()  # of anything above: accepting processes poll for it
+
+    class Meta(TenantModel.Meta):
+        indexes = [
+            models.Index(fields=["tenant", "device"], name="enrollment_credential_device"),
+            models.Index(fields=["changed_at"], name="enrollment_credential_changed"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "public_id"], name="enrollment_credential_one_per_id")
+        ]

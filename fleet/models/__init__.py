@@ -1,0 +1,29 @@
+"""Places, rooms, devices and what they last told."""
+
+from fleet.models.devices import (
+    Device,
+    IngestLiveness,
+    IngestOutage,
+    MonitoringSettings,
+    Peripheral,
+    SignalState,
+    SignalTransition,
+)
+from fleet.models.places import Counter, Place, Room, RoomDay, RoomGroup, RoomGroupMember, RoomWord
+
+__all__ = [
+    "Counter",
+    "Device",
+    "IngestLiveness",
+    "IngestOutage",
+    "MonitoringSettings",
+    "Peripheral",
+    "Place",
+    "Room",
+    "RoomDay",
+    "RoomGroup",
+    "RoomGroupMember",
+    "RoomWord",
+    "SignalState",
+    "SignalTransition",
+]

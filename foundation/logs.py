@@ -1,0 +1,33 @@
+"""What may not reach a log: secrets are replaced before any handler writes them (security, edges)."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+SECRETS = re.compile(
+    r"""(?ix)
+    (gr(?:ek|dt|at)_[a-z0-9]{12}_)[\w-]{20,}                              # our own keys and tokens
+    | (\b(?:authorization|proxy-authorization|cookie|set-cookie)\b["']?\s*[:=]\s*["']?)[^"'\r\n]+
+    | (\bbearer\s+)[\w.~+/=-]{8,}
+    | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*["']?)[^\s"'&,}]+
+    | (\b(?:postgres|postgresql|redis|rediss)://[^\s:@/]*:)[^\s@/]+(?=@)  # addresses with a password
+    """
+)
+HIDDEN = "[hidden]"
+
+
+def without_secrets(text: str) -> str:
+    return SECRETS.sub(lambda match: next(group for group in match.groups() if group is not None) + HIDDEN, text)
+
+
+class HideSecrets(logging.Filter):
+    """Cleans the finished message and the traceback of every record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_secrets(record.getMessage()), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = without_secrets(record.exc_text)
+        return True

@@ -1,0 +1,24 @@
+from typing import ClassVar
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class PortalConfig(AppConfig):
+    name = "portal"
+    default_auto_field = "django.db.models.BigAutoField"
+    third_party_tables: ClassVar[dict[str, str]] = {
+        "django_migrations": "local",
+        "django_session": "local",
+        "django_content_type": "global",
+        "auth_permission": "global",
+        "auth_group": "global",
+        "auth_group_permissions": "global",
+        "account_emailaddress": "global",
+        "account_emailconfirmation": "global",
+    }
+
+    def ready(self) -> None:
+        from foundation.tenant_tables.classes import after_migrations  # models are ready only now
+
+        post_migrate.connect(after_migrations)

@@ -1,0 +1,68 @@
+"""Refusals and failures as pages, or as problem details for the programs' side of the address space."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+PROGRAMS = ("/api/", "/device/", "/readyz")
+RETRY_SPAN_S = (15, 120)  # spread, so that a whole fleet does not come back in one second
+
+
+def problem(
+    status: int, title: str, detail: str = "", *, code: str = "", headers: dict[str, str] | None = None, **members: object
+) -> JsonResponse:
+    """A problem-details answer (RFC 9457). `code` is a stable word a program may branch on."""
+    body: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
+    if detail:
+        body["detail"] = detail
+    if code:
+        body["code"] = code
+    body.update(members)
+    return JsonResponse(body, status=status, content_type="application/problem+json", headers=headers)
+
+
+def is_program(request: HttpRequest) -> bool:
+    return request.path.startswith(PROGRAMS)
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    low, high = RETRY_SPAN_S
+    headers = {"Retry-After": str(low + secrets.randbelow(high - low + 1))}
+    if is_program(request):
+        return problem(503, "Unavailable", "A part of the service is away. Try again later.", headers=headers)
+    return _plain_503(headers)
+
+
+def _plain_503(headers: dict[str, str]) -> HttpResponse:
+    """Without templates: the shell around a page reads the database, which is what is away."""
+    text = "Greenroom cannot reach its database. Nothing is lost; this page works again as soon as it is back."
+    return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _refusal(request, 400, "Bad request", "This request could not be read.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _refusal(request, 403, "Not allowed", "Your role does not allow this.")
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _refusal(request, 404, "Not found", "This does not exist, or is not yours to see.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    reference = getattr(request, "id", "")
+    if is_program(request):
+        return problem(500, "Internal error", "This is our mistake.", reference=reference)
+    text = f"Something failed on our side. Try again; if it stays, tell Operations the reference {reference}."
+    return HttpResponse(text, status=500, content_type="text/plain; charset=utf-8")
+
+
+def _refusal(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:
+    if is_program(request):
+        return problem(status, title, sentence)
+    return render(request, "errors/refused.html", {"title": title, "sentence": sentence}, status=status)

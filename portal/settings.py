@@ -1,0 +1,296 @@
+"""Django settings. Every value that may differ between installations is read in one place: `environment`."""
+
+from __future__ import annotations
+
+import secrets
+import stat
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONE, SELF
+
+from foundation.environment import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+environment = Environment()
+
+GREENROOM_HOME = environment.path(
+    "GREENROOM_HOME", BASE_DIR / ".greenroom", "Where data, logs and secrets of this installation live.",
+    shown="`.greenroom/`",
+)  # fmt: skip
+GREENROOM_PORT = environment.integer(
+    "GREENROOM_PORT", 8000, "Port of the portal; the ingest process takes the next one.", least=1, most=65534
+)
+GREENROOM_BIND = environment.text("GREENROOM_BIND", "127.0.0.1", "Address the web and ingest processes listen on.")
+GREENROOM_URL = environment.text(
+    "GREENROOM_URL", f"http://localhost:{GREENROOM_PORT}", "Address under which people and devices reach the portal."
+).rstrip("/")
+GREENROOM_INGEST_URL = environment.text(
+    "GREENROOM_INGEST_URL",
+    f"http://localhost:{GREENROOM_PORT + 1}" if "GREENROOM_URL" not in environment._variables else GREENROOM_URL,
+    "Address devices send heartbeats to; behind a front that joins web and ingest it is GREENROOM_URL.",
+).rstrip("/")
+MODE = environment.text(
+    "GREENROOM_MODE", "demo", "`production` refuses demo shortcuts and wants TLS in front.", one_of=("demo", "production")
+)
+PRODUCTION = MODE == "production"
+DEBUG = environment.flag("GREENROOM_DEBUG", False, "Django's debug pages; refused in production.")
+if DEBUG and PRODUCTION:
+    environment.problem("GREENROOM_DEBUG must be false in production.")
+
+
+def _kept_secret(name: str) -> str:
+    """A secret made once and kept in GREENROOM_HOME, readable by its owner alone."""
+    folder = GREENROOM_HOME / "secrets"
+    path = folder / name
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(stat.S_IRWXU)
+        fresh = folder / f".{name}.{secrets.token_hex(4)}"
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(48))
+        try:
+            path.hardlink_to(fresh)  # the first of racing processes wins
+        except FileExistsError:
+            pass  # another process made it a moment ago; its secret is the one
+        finally:
+            fresh.unlink()
+    return path.read_text()
+
+
+_given_key = "GREENROOM_SECRET_KEY" in environment._variables
+SECRET_KEY = environment.secret(
+    "GREENROOM_SECRET_KEY",
+    "" if _given_key else (_kept_secret("secret_key") if not PRODUCTION else ""),
+    "Signs sessions and nonces. Required in production, at least 32 characters.",
+    shown="made once, kept in GREENROOM_HOME",
+) if (_given_key or not PRODUCTION) else ""
+if PRODUCTION and not SECRET_KEY:
+    environment.problem("GREENROOM_SECRET_KEY must be set in production.")
+GREENROOM_FIELD_KEYS = environment.words(
+    "GREENROOM_FIELD_KEYS", "", "Fernet keys that encrypt stored secrets, newest first; made once where unset."
+)
+
+ALLOWED_HOSTS = environment.words(
+    "GREENROOM_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names the portal answers to."
+)
+TRUSTED_PROXIES = environment.integer(
+    "GREENROOM_TRUSTED_PROXIES", 0, "How many proxies in front set X-Forwarded-For.", least=0, most=5
+)
+METRICS_TOKEN = environment.text("GREENROOM_METRICS_TOKEN", "", "Bearer token that may read /metrics; empty: loopback only.")
+
+# Services ------------------------------------------------------------------------------------------------------
+
+_databases = {
+    "default": environment.database("DATABASE_URL", "The app role: everything that serves or works."),
+    "owner": environment.database("GREENROOM_OWNER_DATABASE_URL", "The owner role: migrations only."),
+    "sweep": environment.database("GREENROOM_SWEEP_DATABASE_URL", "The sweep role: reads which tenants are due."),
+}
+REDIS_URL = environment.redis("REDIS_URL", "Streams and hints. Losing it loses no fact.")
+CACHE_URL = environment.redis("GREENROOM_CACHE_URL", "Cache; a database or server of its own. Database 1 of REDIS_URL where unset.")
+DATABASES: dict[str, dict[str, Any]] = {
+    alias: {
+        "ENGINE": "foundation.backend",
+        **address,
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {
+            "connect_timeout": 2,
+            "application_name": f"greenroom {alias}",
+            # The first is accepted by plain PostgreSQL and needed by a distributed one.
+            "options": "-c citus.propagate_set_commands=local -c lock_timeout=10s"
+            + (" -c statement_timeout=30s" if alias != "owner" else ""),
+        },
+        "TEST": {"MIGRATE": False},
+    }
+    for alias, address in _databases.items()
+}
+DATABASE_ROUTERS = ["foundation.backend.routers.MigrateAsOwner"]
+
+STREAM_LIMIT = environment.integer(
+    "GREENROOM_STREAM_LIMIT", 1_000_000, "Heartbeats waiting in one stream before devices are told to wait.",
+    least=1_000, most=100_000_000,
+)  # fmt: skip
+STREAM_SHARDS = environment.integer("GREENROOM_STREAM_SHARDS", 2, "Heartbeat streams, each with one drain.", least=1, most=32)
+
+# Django --------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "csp",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "foundation",
+    "tenancy",
+    "fleet",
+    "enrollment",
+    "incidents",
+    "workers",
+    "portal",
+]
+MIDDLEWARE = [
+    "portal.middleware.requests.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "portal.middleware.tenants.TenantMiddleware",
+]
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.shell.shell",
+            ],
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+
+STATIC_URL = "/static/"
+STATIC_ROOT = environment.path(
+    "GREENROOM_STATIC_ROOT", GREENROOM_HOME / "static", "Where collected static files are kept.",
+    shown="`static/` in GREENROOM_HOME",
+)  # fmt: skip
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": GREENROOM_HOME / "files"},
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = False
+
+# Sign-in -------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "tenancy.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+LOGIN_URL = "/sign-in"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "portal.sign_in.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # people come by invitation, which proves the address
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = False
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_NAME = "__Host-sessionid" if PRODUCTION else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if PRODUCTION else "csrftoken"
+CSRF_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    }
+}
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": CACHE_URL or f"{REDIS_URL.rsplit('/', 1)[0]}/1",
+        "KEY_PREFIX": "cache",
+    }
+}
+
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = GREENROOM_HOME / "mail"
+DEFAULT_FROM_EMAIL = "Greenroom <greenroom@localhost>"
+
+# API -----------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["portal.api.authentication.ApiTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["portal.api.authentication.HasPermission"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["portal.api.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "portal.api.schema.GreenroomSchema",
+    "DEFAULT_PAGINATION_CLASS": "portal.api.pagination.KeysetPagination",
+    "EXCEPTION_HANDLER": "portal.api.errors.problem_details",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Greenroom API",
+    "DESCRIPTION": "Rooms, devices, incidents and enrollment of managed meeting rooms.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+}
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"secrets": {"()": "foundation.logs.HideSecrets"}},
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["secrets"]},
+    },
+    "root": {"handlers": ["stderr"], "level": environment.text(
+        "GREENROOM_LOG_LEVEL", "INFO", "Least severe log lines kept.", one_of=("DEBUG", "INFO", "WARNING", "ERROR")
+    )},
+}  # fmt: skip
+
+environment.finish()

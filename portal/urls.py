@@ -1,0 +1,11 @@
+from django.urls import URLPattern, URLResolver, include, path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("portal.web.urls")),
+    path("api/v1", include("portal.api.urls")),
+    path("device/v1", include("portal.api.device_urls")),
+]
+handler400 = "portal.errors.bad_request"
+handler403 = "portal.errors.permission_denied"
+handler404 = "portal.errors.not_found"
+handler500 = "portal.errors.server_error"

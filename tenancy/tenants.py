@@ -1,0 +1,86 @@
+"""Customers and the operator: how a tenant comes to be, and who may enter it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from foundation.context import tenant
+from foundation.errors import NotFound
+from foundation.ids import new_id
+from foundation.tokens import MAX_NUMBER
+from tenancy import audit, roles
+from tenancy.models import Membership, Person, Role, RoleAssignment, Tenant, User, placement_of
+
+
+def create_tenant(
+    name: str, *, kind: str = Tenant.Kind.CUSTOMER, time_zone: str = "UTC", is_demo: bool = False, at: datetime
+) -> Tenant:
+    """A new organisation with its built-in roles. Must run inside a transaction."""
+    tenant_id = new_id()
+    made = Tenant.objects.create(
+        id=tenant_id,
+        number=_next_number(),
+        name=name,
+        kind=kind,
+        placement=placement_of(tenant_id),
+        time_zone=time_zone,
+        is_demo=is_demo,
+        created_at=at,
+    )
+    with tenant(tenant_id):
+        roles.create_built_in_roles(tenant_id, operator=kind == Tenant.Kind.OPERATOR)
+        audit.record("tenant.create", made, tenant_id=tenant_id, at=at, after={"name": name, "kind": kind})
+    return made
+
+
+def add_person(user: User, *, to: Tenant, role: str, kind: str = Membership.Kind.MEMBER, at: datetime) -> Person:
+    """Let `user` enter `to` with the role of that key, over all rooms. Raises NotFound for no such role.
+
+    Repeating it changes nothing. `kind` OPERATOR: the operator's people, whose rights come from their own
+    organisation; they are a Person of the customer so that tickets can name them.
+    """
+    Membership.objects.get_or_create(user=user, tenant=to, defaults={"kind": kind})
+    with tenant(to.id):
+        people = Person.objects.for_tenant(to)
+        person, is_new = people.get_or_create(user=user, defaults={"name": user.name, "email": user.email})
+        if is_new:
+            audit.record("person.create", person, tenant_id=to.id, at=at, after={"name": user.name})
+        if kind == Membership.Kind.MEMBER:
+            wanted = Role.objects.for_tenant(to).filter(key=role).first()
+            if wanted is None:
+                raise NotFound(f"There is no role {role}.")
+            _, given = RoleAssignment.objects.for_tenant(to).get_or_create(person=person, role=wanted, scope="all")
+            if given:
+                audit.record("role.assign", person, tenant_id=to.id, at=at, after={"role": wanted.name})
+    return person
+
+
+def tenants_of(user: User) -> list[tuple[Tenant, str]]:
+    """The organisations `user` may enter with the kind of membership, by name."""
+    memberships = Membership.objects.filter(user=user).select_related("tenant").order_by("tenant__name")
+    return [(membership.tenant, membership.kind) for membership in memberships]
+
+
+def by_number(number: int) -> Tenant | None:
+    """The tenant a key's or token's id names."""
+    return Tenant.objects.filter(number=number).first()
+
+
+def person_in(tenant_id: UUID, user_id: UUID) -> Person | None:
+    """The user as that tenant, entered, sees him."""
+    found: Person | None = Person.objects.for_tenant(tenant_id).filter(user_id=user_id, ended_at=None).first()
+    return found
+
+
+def _next_number() -> int:
+    """Numbers are spread over the key space by a fixed odd factor, so neighbours do not look alike."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tenancy_tenantcounter (id, last) VALUES (1, 1) "
+            "ON CONFLICT (id) DO UPDATE SET last = tenancy_tenantcounter.last + 1 RETURNING last"
+        )
+        (last,) = cursor.fetchone()
+    return int(last) * 11_184_811 % (MAX_NUMBER + 1)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.factories.tenancy import make_customer, make_operator
+
+
+@pytest.fixture(scope="session")
+def django_db_setup() -> None:
+    """The database is there: tests.environment cloned it before Django was loaded."""
+
+
+@pytest.fixture
+def committed_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """For tests that need other connections or processes: they commit, with tenants of their own, never flushed."""
+    from django.db import connections
+
+    with django_db_blocker.unblock():
+        yield
+        for connection in connections.all():
+            connection.close()
+
+
+@pytest.fixture
+def at() -> datetime:
+    """The moment a test happens at. Domain functions are told the time."""
+    return datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def customer(db: None, at: datetime) -> Any:
+    """A customer with its built-in roles, default group and settings, in the test's transaction. Not entered."""
+    return make_customer(at=at)
+
+
+@pytest.fixture
+def operator(db: None, at: datetime) -> Any:
+    return make_operator(at=at)
