@@ -11,16 +11,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from . import addresses
+from .addresses import home_path
 from .errors import ServicesUnavailable
 from .home import APP, DATABASE, OWNER, SUPERUSER, SWEEP, Home, take
 
-__all__ = ["Services", "ServicesUnavailable", "running", "services", "stop"]
+__all__ = ["Services", "ServicesUnavailable", "home_path", "provide", "running", "services", "stop"]
 
 _PATIENCE_S = 180.0
 ServerName = Literal["postgres", "redis"]
@@ -111,6 +113,19 @@ def services(home: Path, *, durable: bool = True) -> Services:
     os.set_inheritable(use, True)
     found = Services(place, use)
     atexit.register(_release_in, os.getpid(), found)
+    return found
+
+
+def provide(environ: MutableMapping[str, str], home: Path) -> Services | None:
+    """Give `environ` the four addresses: what it names already (all or none), else those of the services of `home`.
+
+    Returns the embedded services, None where none are needed. Raises ServicesUnavailable with one line.
+    """
+    if addresses.are_given(environ):
+        return None
+    addresses.drop_empty(environ)
+    found = services(home)
+    environ.update(found.environment())
     return found
 
 

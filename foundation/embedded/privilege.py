@@ -76,7 +76,7 @@ def choose(home: Home, binary: Path) -> Privilege:
             "PostgreSQL does not run as root, and this system has neither user namespaces nor a user 'nobody' "
             "to run it as: start as an ordinary user."
         ) from None
-    data = SERVICE_HOME / hashlib.sha256(os.fsencode(home.path)).hexdigest()[:12]
+    data = service_data(home)
     try:
         SERVICE_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
         data.mkdir(mode=0o700, exist_ok=True)
@@ -84,6 +84,11 @@ def choose(home: Home, binary: Path) -> Privilege:
     except OSError as error:
         raise ServicesUnavailable(f"{data} cannot be used: {error.strerror}.") from None
     return Privilege(prefix=(), uid=uid, data=data, copies=SERVICE_HOME / "binaries")
+
+
+def service_data(home: Home) -> Path:
+    """Where the data of `home` lies if its own folder cannot be used by the service uid."""
+    return SERVICE_HOME / hashlib.sha256(os.fsencode(home.path)).hexdigest()[:12]
 
 
 def _namespace_works(home: Home, binary: Path) -> bool:

@@ -1,0 +1,155 @@
+"""The loop that starts, reads, restarts and stops the processes of an installation."""
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from .children import Child
+from .output import Output
+
+_STOP_PATIENCE_S = 20.0
+_HOPELESS_DEATHS = 3  # in a row, before the installation was ready once
+
+
+class GiveUp(Exception):  # noqa: N818 - a decision
+    """The installation cannot run; the message is for the person at the terminal."""
+
+
+class Told(Exception):  # noqa: N818 - a request
+    """The supervisor was told to stop."""
+
+
+class Supervisor:
+    """Children and one single-threaded loop; `look` is called about twice a second to watch what is no child."""
+
+    def __init__(self, output: Output, *, look: Callable[[], None] = lambda: None) -> None:
+        self.output = output
+        self.look = look
+        self.children: list[Child] = []
+        self.ready = False
+        self._stopping = False
+        self._looked_at = 0.0
+        self._signals = 0
+        self._selector = selectors.DefaultSelector()
+        self._wakeup, self._woken = os.pipe()
+        for end in (self._wakeup, self._woken):
+            os.set_blocking(end, False)
+        self._selector.register(self._wakeup, selectors.EVENT_READ, None)
+
+    def listen(self) -> None:
+        """Take the terminal's signals, and children's deaths, as wake-ups of the loop."""
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._told)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def _told(self, *_: object) -> None:
+        self._signals += 1
+
+    # -- starting --------------------------------------------------------------------------------------
+
+    def start(
+        self, name: str, command: Sequence[str], environ: Mapping[str, str], *, keep: bool = True
+    ) -> Child:
+        """Start a process; with `keep` it is started again whenever it ends."""
+        child = Child(name, command, environ, keep=keep)
+        self.children.append(child)
+        self._start(child)
+        return child
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start()
+        except OSError as error:
+            raise GiveUp(f"{child.name} cannot be started: {error.strerror}.") from None
+        assert child.process is not None
+        assert child.process.stdout is not None
+        self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
+
+    def finish(self, *jobs: Child) -> None:
+        """Wait until each of `jobs` has ended well; raises GiveUp with the last lines of one that has not."""
+        self.until(lambda: not any(job.alive for job in jobs), within_s=None)
+        for job in jobs:
+            self.children.remove(job)
+            if job.exit_code:
+                raise GiveUp(f"{job.name} failed (exit {job.exit_code}). {self._where(job)}")
+
+    # -- the loop --------------------------------------------------------------------------------------
+
+    def until(self, holds: Callable[[], bool], *, within_s: float | None, otherwise: str = "") -> None:
+        """Run the loop until `holds()`; raises GiveUp with `otherwise` when that takes too long."""
+        deadline = None if within_s is None else time.monotonic() + within_s
+        while not holds():
+            if deadline is not None and time.monotonic() > deadline:
+                raise GiveUp(otherwise)
+            self.turn()
+
+    def turn(self, timeout_s: float = 0.25) -> None:
+        """One round of the loop; raises Told once a signal to stop has come."""
+        for key, _ in self._selector.select(timeout_s):
+            if key.data is None:
+                os.read(self._wakeup, 4096)
+            else:
+                self._read(key.data)
+        for child in list(self.children):
+            self._tend(child)
+        if self._stopping:
+            return
+        if self._signals:
+            raise Told
+        if time.monotonic() - self._looked_at > 0.5:
+            self._looked_at = time.monotonic()
+            self.look()
+
+    def _read(self, child: Child) -> None:
+        lines = child.read()
+        for line in lines:
+            self.output.line(child.name, line, always=not child.keep)
+        if not lines and child.process is not None and child.process.stdout is not None and child.at_end:
+            self._selector.unregister(child.process.stdout)
+
+    def _tend(self, child: Child) -> None:
+        process = child.process
+        if process is None:
+            if child.keep and not self._stopping and time.monotonic() >= child.not_before:
+                self._start(child)
+            return
+        stdout = process.stdout
+        if not child.has_ended():
+            return
+        if stdout is not None:
+            self._read(child)
+            if stdout in self._selector.get_map():
+                self._selector.unregister(stdout)
+        child.reap()
+        if child.keep and not self._stopping:
+            self._died(child)
+
+    def _died(self, child: Child) -> None:
+        if not self.ready and child.deaths >= _HOPELESS_DEATHS:
+            raise GiveUp(f"{child.name} does not start (exit {child.exit_code}). {self._where(child)}")
+        self.output.say(f"{child.name} ended (exit {child.exit_code}): starting it again.")
+
+    def _where(self, child: Child) -> str:
+        if child.keep:  # what is not kept was shown as it came
+            for line in child.last_lines:
+                self.output.show_of(child.name, line)
+        return f"Its log: {self.output.logs / child.name}.log"
+
+    # -- the end ---------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop everything started here: politely, after 20 s or at a second signal with force."""
+        self._stopping = True
+        signals = self._signals
+        for child in self.children:
+            child.signal(signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_PATIENCE_S
+        while any(child.alive for child in self.children):
+            if time.monotonic() > deadline or self._signals > signals:
+                for child in self.children:
+                    child.signal(signal.SIGKILL)
+            self.turn(0.1)
+        self.children.clear()
