@@ -8,7 +8,7 @@ from portal.supervisor import programs
 
 class Command(BaseCommand):
     help = "Ring for everything periodic; any number may run."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - the program that follows loads the portal anyway
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         (settings.GREENROOM_HOME / "scheduler").mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from portal.supervisor import programs
 
 class Command(BaseCommand):
     help = "Serve portal and API on GREENROOM_PORT."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - the program that follows loads the portal anyway
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         programs.become(programs.web(bind=settings.GREENROOM_BIND, port=settings.GREENROOM_PORT))

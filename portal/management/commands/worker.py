@@ -7,7 +7,7 @@ from portal.supervisor import programs
 
 class Command(BaseCommand):
     help = "Work on everything periodic and later."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - the program that follows loads the portal anyway
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         programs.become(programs.worker())
