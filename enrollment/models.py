@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
 from fleet.models import Device, RoomGroup
-from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet, manager_of
+from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet
 from tenancy.models import Person
 
 
@@ -42,7 +42,7 @@ class EnrollmentKey(TenantModel):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
-    objects = manager_of(EnrollmentKeyQuerySet)
+    objects: ClassVar[EnrollmentKeyQuerySet] = EnrollmentKeyQuerySet.as_manager()
 
     class Meta(TenantModel.Meta):
         indexes = [models.Index(fields=["tenant", "created_at", "id"], name="enrollment_key_created")]

@@ -29,6 +29,7 @@ def read_once(moment: datetime | None = None) -> Iterator[None]:
 
 
 def _database_time() -> datetime:
+    moment: datetime
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
         (moment,) = cursor.fetchone()

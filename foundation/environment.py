@@ -67,7 +67,9 @@ class Environment:
         return self._read(name, "true" if default else "false", meaning, "true or false", parse)
 
     def path(self, name: str, default: Path, meaning: str, *, shown: str) -> Path:
-        return self._read(name, str(default), meaning, "folder", lambda value: Path(value).absolute(), shown=shown)
+        return self._read(
+            name, str(default), meaning, "folder", lambda value: Path(value).absolute(), shown=shown
+        )
 
     def secret(self, name: str, default: str, meaning: str, *, shown: str) -> str:
         def parse(value: str) -> str:
@@ -84,7 +86,11 @@ class Environment:
             if not value:
                 return {}
             parts = urlsplit(value)
-            if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/") or not parts.username:
+            if (
+                parts.scheme not in ("postgres", "postgresql")
+                or not parts.path.strip("/")
+                or not parts.username
+            ):
                 raise ValueError("must look like postgresql://user:password@host:port/name")
             return {
                 "NAME": unquote(parts.path.lstrip("/")),
@@ -113,7 +119,14 @@ class Environment:
             raise BadSetting("Greenroom cannot start:\n" + "\n".join(f"  {line}" for line in self._problems))
 
     def _read(
-        self, name: str, default: str, meaning: str, kind: str, parse: Callable[[str], T], *, shown: str | None = None
+        self,
+        name: str,
+        default: str,
+        meaning: str,
+        kind: str,
+        parse: Callable[[str], T],
+        *,
+        shown: str | None = None,
     ) -> T:
         self.settings.append(Setting(name, meaning, default if shown is None else shown, kind))
         value = self._variables.get(name, default)

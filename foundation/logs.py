@@ -18,7 +18,9 @@ HIDDEN = "[hidden]"
 
 
 def without_secrets(text: str) -> str:
-    return SECRETS.sub(lambda match: next(group for group in match.groups() if group is not None) + HIDDEN, text)
+    return SECRETS.sub(
+        lambda match: next(group for group in match.groups() if group is not None) + HIDDEN, text
+    )
 
 
 class HideSecrets(logging.Filter):

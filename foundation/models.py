@@ -112,7 +112,9 @@ class StoredFile(TenantModel):
     created_at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):
-        constraints = [models.UniqueConstraint(fields=["tenant", "path"], name="foundation_file_one_per_path")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "path"], name="foundation_file_one_per_path")
+        ]
 
 
 class IdempotencyRecord(TenantModel):

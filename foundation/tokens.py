@@ -57,7 +57,12 @@ def parse(prefix: str, text: str) -> Presented | None:
     if len(text) != end + 1 + CHECK_LENGTH or not text.isascii() or not text.startswith(f"{prefix}_"):
         return None
     public_id, secret, check = text[start:middle], text[middle + 1 : end], text[end + 1 :]
-    if text[middle] != "_" or text[end] != "_" or check != _check(text[:end]) or set(public_id) - set(ALPHABET):
+    if (
+        text[middle] != "_"
+        or text[end] != "_"
+        or check != _check(text[:end])
+        or set(public_id) - set(ALPHABET)
+    ):
         return None
     number = 0
     for character in public_id[:NUMBER_LENGTH]:

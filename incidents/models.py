@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
 
 from fleet.models import Device, Room
-from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet, manager_of
+from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet
 from incidents.severity import Severity
 from tenancy.models import Person
 
@@ -61,7 +61,7 @@ class Incident(TenantModel):
     updated_at = models.DateTimeField()
     version = models.PositiveIntegerField(default=1)
 
-    objects = manager_of(IncidentQuerySet)
+    objects: ClassVar[IncidentQuerySet] = IncidentQuerySet.as_manager()
 
     class Meta(TenantModel.Meta):
         indexes = [

@@ -12,7 +12,13 @@ RETRY_SPAN_S = (15, 120)  # spread, so that a whole fleet does not come back in 
 
 
 def problem(
-    status: int, title: str, detail: str = "", *, code: str = "", headers: dict[str, str] | None = None, **members: object
+    status: int,
+    title: str,
+    detail: str = "",
+    *,
+    code: str = "",
+    headers: dict[str, str] | None = None,
+    **members: object,
 ) -> JsonResponse:
     """A problem-details answer (RFC 9457). `code` is a stable word a program may branch on."""
     body: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
@@ -38,7 +44,9 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 def _plain_503(headers: dict[str, str]) -> HttpResponse:
     """Without templates: the shell around a page reads the database, which is what is away."""
-    text = "Greenroom cannot reach its database. Nothing is lost; this page works again as soon as it is back."
+    text = (
+        "Greenroom cannot reach its database. Nothing is lost; this page works again as soon as it is back."
+    )
     return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8", headers=headers)
 
 

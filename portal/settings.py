@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import stat
 from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
 
 from foundation.environment import Environment
+from foundation.keyring import kept
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environment = Environment()
@@ -21,54 +21,49 @@ GREENROOM_HOME = environment.path(
 GREENROOM_PORT = environment.integer(
     "GREENROOM_PORT", 8000, "Port of the portal; the ingest process takes the next one.", least=1, most=65534
 )
-GREENROOM_BIND = environment.text("GREENROOM_BIND", "127.0.0.1", "Address the web and ingest processes listen on.")
+GREENROOM_BIND = environment.text(
+    "GREENROOM_BIND", "127.0.0.1", "Address the web and ingest processes listen on."
+)
 GREENROOM_URL = environment.text(
-    "GREENROOM_URL", f"http://localhost:{GREENROOM_PORT}", "Address under which people and devices reach the portal."
+    "GREENROOM_URL",
+    f"http://localhost:{GREENROOM_PORT}",
+    "Address under which people and devices reach the portal.",
 ).rstrip("/")
 GREENROOM_INGEST_URL = environment.text(
     "GREENROOM_INGEST_URL",
-    f"http://localhost:{GREENROOM_PORT + 1}" if "GREENROOM_URL" not in environment._variables else GREENROOM_URL,
+    f"http://localhost:{GREENROOM_PORT + 1}"
+    if "GREENROOM_URL" not in environment._variables
+    else GREENROOM_URL,
     "Address devices send heartbeats to; behind a front that joins web and ingest it is GREENROOM_URL.",
 ).rstrip("/")
 MODE = environment.text(
-    "GREENROOM_MODE", "demo", "`production` refuses demo shortcuts and wants TLS in front.", one_of=("demo", "production")
+    "GREENROOM_MODE",
+    "demo",
+    "`production` refuses demo shortcuts and wants TLS in front.",
+    one_of=("demo", "production"),
 )
 PRODUCTION = MODE == "production"
 DEBUG = environment.flag("GREENROOM_DEBUG", False, "Django's debug pages; refused in production.")
 if DEBUG and PRODUCTION:
     environment.problem("GREENROOM_DEBUG must be false in production.")
 
-
-def _kept_secret(name: str) -> str:
-    """A secret made once and kept in GREENROOM_HOME, readable by its owner alone."""
-    folder = GREENROOM_HOME / "secrets"
-    path = folder / name
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(stat.S_IRWXU)
-        fresh = folder / f".{name}.{secrets.token_hex(4)}"
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(48))
-        try:
-            path.hardlink_to(fresh)  # the first of racing processes wins
-        except FileExistsError:
-            pass  # another process made it a moment ago; its secret is the one
-        finally:
-            fresh.unlink()
-    return path.read_text()
-
-
 _given_key = "GREENROOM_SECRET_KEY" in environment._variables
-SECRET_KEY = environment.secret(
-    "GREENROOM_SECRET_KEY",
-    "" if _given_key else (_kept_secret("secret_key") if not PRODUCTION else ""),
-    "Signs sessions and nonces. Required in production, at least 32 characters.",
-    shown="made once, kept in GREENROOM_HOME",
-) if (_given_key or not PRODUCTION) else ""
+SECRET_KEY = (
+    environment.secret(
+        "GREENROOM_SECRET_KEY",
+        "" if _given_key else kept(GREENROOM_HOME, "secret_key", lambda: secrets.token_urlsafe(48)),
+        "Signs sessions and nonces. Required in production, at least 32 characters.",
+        shown="made once, kept in GREENROOM_HOME",
+    )
+    if (_given_key or not PRODUCTION)
+    else ""
+)
 if PRODUCTION and not SECRET_KEY:
     environment.problem("GREENROOM_SECRET_KEY must be set in production.")
 GREENROOM_FIELD_KEYS = environment.words(
-    "GREENROOM_FIELD_KEYS", "", "Fernet keys that encrypt stored secrets, newest first; made once where unset."
+    "GREENROOM_FIELD_KEYS",
+    "",
+    "Fernet keys that encrypt stored secrets, newest first; made once where unset.",
 )
 
 ALLOWED_HOSTS = environment.words(
@@ -77,17 +72,23 @@ ALLOWED_HOSTS = environment.words(
 TRUSTED_PROXIES = environment.integer(
     "GREENROOM_TRUSTED_PROXIES", 0, "How many proxies in front set X-Forwarded-For.", least=0, most=5
 )
-METRICS_TOKEN = environment.text("GREENROOM_METRICS_TOKEN", "", "Bearer token that may read /metrics; empty: loopback only.")
+METRICS_TOKEN = environment.text(
+    "GREENROOM_METRICS_TOKEN", "", "Bearer token that may read /metrics; empty: loopback only."
+)
 
 # Services ------------------------------------------------------------------------------------------------------
 
 _databases = {
     "default": environment.database("DATABASE_URL", "The app role: everything that serves or works."),
     "owner": environment.database("GREENROOM_OWNER_DATABASE_URL", "The owner role: migrations only."),
-    "sweep": environment.database("GREENROOM_SWEEP_DATABASE_URL", "The sweep role: reads which tenants are due."),
+    "sweep": environment.database(
+        "GREENROOM_SWEEP_DATABASE_URL", "The sweep role: reads which tenants are due."
+    ),
 }
 REDIS_URL = environment.redis("REDIS_URL", "Streams and hints. Losing it loses no fact.")
-CACHE_URL = environment.redis("GREENROOM_CACHE_URL", "Cache; a database or server of its own. Database 1 of REDIS_URL where unset.")
+CACHE_URL = environment.redis(
+    "GREENROOM_CACHE_URL", "Cache; a database or server of its own. Database 1 of REDIS_URL where unset."
+)
 DATABASES: dict[str, dict[str, Any]] = {
     alias: {
         "ENGINE": "foundation.backend",
@@ -112,7 +113,18 @@ STREAM_LIMIT = environment.integer(
     "GREENROOM_STREAM_LIMIT", 1_000_000, "Heartbeats waiting in one stream before devices are told to wait.",
     least=1_000, most=100_000_000,
 )  # fmt: skip
-STREAM_SHARDS = environment.integer("GREENROOM_STREAM_SHARDS", 2, "Heartbeat streams, each with one drain.", least=1, most=32)
+STREAM_SHARDS = environment.integer(
+    "GREENROOM_STREAM_SHARDS", 2, "Heartbeat streams, each with one drain.", least=1, most=32
+)
+
+# Outgoing calls ------------------------------------------------------------------------------------------------
+
+GUARDED_CLIENT_ALLOWS = environment.words(
+    "GREENROOM_OUTGOING_ALLOWS", "", "Private networks that calls to customers' addresses may reach, as CIDR."
+)
+GUARDED_CLIENT_CA = environment.text(
+    "GREENROOM_OUTGOING_CA", "", "File of certificates trusted besides the usual ones."
+)
 
 # Django --------------------------------------------------------------------------------------------------------
 

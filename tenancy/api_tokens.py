@@ -12,7 +12,9 @@ from tenancy.models import ApiToken, Person, Role, Tenant
 from tenancy.tenants import by_number
 
 PREFIX = "grat"
-TOUCH_EVERY = timedelta(hours=1)  # last use is known to the hour: a write per call would cost more than the call
+TOUCH_EVERY = timedelta(
+    hours=1
+)  # last use is known to the hour: a write per call would cost more than the call
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,22 @@ def issue(
         created_at=at,
         expires_at=expires_at,
     )
-    audit.record("api_token.create", row, tenant_id=owner.id, at=at, after={"label": label, "role": role.name}, name=label)
+    audit.record(
+        "api_token.create",
+        row,
+        tenant_id=owner.id,
+        at=at,
+        after={"label": label, "role": role.name},
+        name=label,
+    )
     return row, issued.text
 
 
 def revoke(row: ApiToken, *, at: datetime) -> None:
     """Repeating it changes nothing."""
-    changed = ApiToken.objects.for_tenant(row.tenant_id).filter(id=row.id, revoked_at=None).update(revoked_at=at)
+    changed = (
+        ApiToken.objects.for_tenant(row.tenant_id).filter(id=row.id, revoked_at=None).update(revoked_at=at)
+    )
     if changed:
         audit.record("api_token.revoke", row, tenant_id=row.tenant_id, at=at, name=row.label)
 

@@ -120,14 +120,14 @@ def record(
     if action not in ACTIONS:
         raise ValueError(f"{action} is not in tenancy.audit.ACTIONS")
     actor = _actor.get()
-    return AuditEvent.objects.for_tenant(tenant_id).create(
+    event: AuditEvent = AuditEvent.objects.for_tenant(tenant_id).create(
         id=id_at(at),
         at=at,
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_name=actor.name[:120],
         action=action,
-        object_kind=about._meta.model_name if about is not None else "",
+        object_kind=(about._meta.model_name or "") if about is not None else "",
         object_id=about.pk if about is not None else None,
         object_name=(name or (str(about) if about is not None else ""))[:200],
         result=result,
@@ -136,14 +136,13 @@ def record(
         address=actor.address,
         request_id=actor.request_id[:40],
     )
+    return event
 
 
 def _masked(values: dict[str, Any] | None) -> dict[str, Any] | None:
     if values is None:
         return None
-    return {
-        name: "[masked]" if name in MASKED else _plain(value) for name, value in values.items()
-    }
+    return {name: "[masked]" if name in MASKED else _plain(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Any:

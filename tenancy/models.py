@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from foundation.ids import new_id
-from foundation.tenant_tables import TenantForeignKey, TenantManager, TenantModel, TenantQuerySet, manager_of
+from foundation.tenant_tables import TenantForeignKey, TenantManager, TenantModel, TenantQuerySet
 
 PLACEMENTS = 32  # streams and transactions are grouped by crc32(id) mod this
 
@@ -32,7 +32,9 @@ class Tenant(models.Model):
         OPERATOR = "operator"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    number = models.PositiveIntegerField(unique=True)  # 1 to 2^25 - 1: the first five characters of every key id
+    number = models.PositiveIntegerField(
+        unique=True
+    )  # 1 to 2^25 - 1: the first five characters of every key id
     name = models.CharField(max_length=120)
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.CUSTOMER)
     placement = models.PositiveSmallIntegerField()
@@ -77,7 +79,9 @@ class User(AbstractBaseUser):
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(email=Lower("email")), name="tenancy_user_email_lower")]
+        constraints = [
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="tenancy_user_email_lower")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -148,7 +152,9 @@ class RoleAssignment(TenantModel):
     person = TenantForeignKey(Person, on_delete=models.CASCADE, related_name="assignments")
     role = TenantForeignKey(Role, on_delete=models.PROTECT, related_name="assignments")
     scope = models.CharField(max_length=8, choices=Scope, default=Scope.ALL)
-    scope_id = models.UUIDField(null=True, blank=True)  # of a room or group; fleet.scope makes querysets of it
+    scope_id = models.UUIDField(
+        null=True, blank=True
+    )  # of a room or group; fleet.scope makes querysets of it
 
     class Meta(TenantModel.Meta):
         indexes = [models.Index(fields=["tenant", "person"], name="tenancy_assignment_person")]
@@ -178,7 +184,7 @@ class ApiToken(TenantModel):
     last_used_at = models.DateTimeField(null=True, blank=True)  # to the hour: a write per call costs more
     revoked_at = models.DateTimeField(null=True, blank=True)
 
-    objects = manager_of(ApiTokenQuerySet)
+    objects: ClassVar[ApiTokenQuerySet] = ApiTokenQuerySet.as_manager()
 
     class Meta(TenantModel.Meta):
         constraints = [
@@ -204,7 +210,9 @@ class AuditEvent(TenantModel):
     request_id = models.CharField(max_length=40, blank=True)
 
     class Meta(TenantModel.Meta):
-        indexes = [models.Index(fields=["tenant", "object_kind", "object_id", "id"], name="tenancy_audit_object")]
+        indexes = [
+            models.Index(fields=["tenant", "object_kind", "object_id", "id"], name="tenancy_audit_object")
+        ]
 
 
 class TenantCounter(models.Model):

@@ -98,7 +98,13 @@ OPERATOR_ROLES = (
 def create_built_in_roles(tenant_id: UUID, *, operator: bool) -> list[Role]:
     """The read-only roles of a new tenant, entered. Repeating it changes nothing."""
     rows = [
-        Role(tenant_id=tenant_id, key=role.key, name=role.name, permissions=sorted(role.permissions), built_in=True)
+        Role(
+            tenant_id=tenant_id,
+            key=role.key,
+            name=role.name,
+            permissions=sorted(role.permissions),
+            built_in=True,
+        )
         for role in (OPERATOR_ROLES if operator else CUSTOMER_ROLES)
     ]
     Role.objects.for_tenant(tenant_id).bulk_create(rows, ignore_conflicts=True)

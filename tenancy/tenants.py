@@ -14,9 +14,16 @@ from foundation.tokens import MAX_NUMBER
 from tenancy import audit, roles
 from tenancy.models import Membership, Person, Role, RoleAssignment, Tenant, User, placement_of
 
+SPREAD = 11_184_811  # odd, so no two numbers meet; neighbours do not look alike
+
 
 def create_tenant(
-    name: str, *, kind: str = Tenant.Kind.CUSTOMER, time_zone: str = "UTC", is_demo: bool = False, at: datetime
+    name: str,
+    *,
+    kind: str = Tenant.Kind.CUSTOMER,
+    time_zone: str = "UTC",
+    is_demo: bool = False,
+    at: datetime,
 ) -> Tenant:
     """A new organisation with its built-in roles. Must run inside a transaction."""
     tenant_id = new_id()
@@ -36,7 +43,9 @@ def create_tenant(
     return made
 
 
-def add_person(user: User, *, to: Tenant, role: str, kind: str = Membership.Kind.MEMBER, at: datetime) -> Person:
+def add_person(
+    user: User, *, to: Tenant, role: str, kind: str = Membership.Kind.MEMBER, at: datetime
+) -> Person:
     """Let `user` enter `to` with the role of that key, over all rooms. Raises NotFound for no such role.
 
     Repeating it changes nothing. `kind` OPERATOR: the operator's people, whose rights come from their own
@@ -52,7 +61,9 @@ def add_person(user: User, *, to: Tenant, role: str, kind: str = Membership.Kind
             wanted = Role.objects.for_tenant(to).filter(key=role).first()
             if wanted is None:
                 raise NotFound(f"There is no role {role}.")
-            _, given = RoleAssignment.objects.for_tenant(to).get_or_create(person=person, role=wanted, scope="all")
+            _, given = RoleAssignment.objects.for_tenant(to).get_or_create(
+                person=person, role=wanted, scope="all"
+            )
             if given:
                 audit.record("role.assign", person, tenant_id=to.id, at=at, after={"role": wanted.name})
     return person
@@ -82,5 +93,5 @@ def _next_number() -> int:
             "INSERT INTO tenancy_tenantcounter (id, last) VALUES (1, 1) "
             "ON CONFLICT (id) DO UPDATE SET last = tenancy_tenantcounter.last + 1 RETURNING last"
         )
-        (last,) = cursor.fetchone()
-    return int(last) * 11_184_811 % (MAX_NUMBER + 1)
+        last = int(cursor.fetchone()[0])
+    return last * SPREAD % (MAX_NUMBER + 1)

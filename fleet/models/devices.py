@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Func, Q, Value
 
 from fleet.models.places import Room
-from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet, manager_of
+from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet
 
 
 class DeviceQuerySet(TenantQuerySet["Device"]):
@@ -79,7 +79,7 @@ class Device(TenantModel):
     created_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, blank=True)
 
-    objects = manager_of(DeviceQuerySet)
+    objects: ClassVar[DeviceQuerySet] = DeviceQuerySet.as_manager()
 
     class Meta(TenantModel.Meta):
         indexes = [

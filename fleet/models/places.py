@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet, manager_of
+from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet
 
 
 class Place(TenantModel):
@@ -100,7 +100,7 @@ class Room(TenantModel):
     created_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, blank=True)
 
-    objects = manager_of(RoomQuerySet)
+    objects: ClassVar[RoomQuerySet] = RoomQuerySet.as_manager()
 
     class Meta(TenantModel.Meta):
         indexes = [

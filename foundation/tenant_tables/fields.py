@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.db import models
 from django.db.models.expressions import Col
 from django.db.models.lookups import Exact
 
 
-class TenantField(models.ForeignKey):
+class TenantField(models.ForeignKey[Any, Any]):
     """The tenant a row belongs to. TenantTable writes its key; every index names it first already."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -32,7 +32,7 @@ class TenantField(models.ForeignKey):
         return "%s"
 
 
-class TenantForeignKey(models.ForeignKey):
+class TenantForeignKey(models.ForeignKey[Any, Any]):
     """A key between tenant tables: every join and every access from a row compares the tenants too.
 
     The database key (tenant_id, <field>_id) is made by TenantTable or TenantKey, immediate;
@@ -56,7 +56,7 @@ class TenantForeignKey(models.ForeignKey):
             return None
         far = self.remote_field.model._meta.get_field("tenant")
         near = self.model._meta.get_field("tenant")
-        return Exact(Col(alias, far), Col(related_alias, near))
+        return Exact(Col(alias, cast(Any, far)), Col(related_alias, cast(Any, near)))
 
     def get_extra_descriptor_filter(self, instance: Any) -> Any:
         return {"tenant_id": instance.tenant_id}

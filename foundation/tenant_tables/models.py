@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -23,6 +23,11 @@ def tenant_id_of(reference: TenantRef) -> UUID:
 
 class TenantQuerySet(models.QuerySet[ModelT]):
     """Rows of the tenants entered; a subclass's methods each answer a question."""
+
+    @classmethod
+    def as_manager(cls) -> Any:
+        """A tenant manager with the questions of this queryset."""
+        return TenantManager.from_queryset(cls)()
 
     def for_tenant(self, *tenants: TenantRef) -> Self:
         """Narrow to `tenants`, each of which must be entered. With one, create() sets it.
@@ -70,13 +75,8 @@ class TenantModel(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = TenantField()
 
-    objects = TenantManager()
+    objects: ClassVar[TenantQuerySet[Self]] = TenantManager()  # typed as what it answers with
 
     class Meta:
         abstract = True
         base_manager_name = "objects"
-
-
-def manager_of(queryset: type[models.QuerySet[Any]]) -> Any:
-    """A tenant manager with the questions of `queryset`."""
-    return cast(Any, TenantManager.from_queryset(queryset))()

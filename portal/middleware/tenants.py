@@ -44,9 +44,7 @@ class TenantMiddleware:
                     401, "Not signed in", "This token is not valid.", headers={"WWW-Authenticate": "Bearer"}
                 )
         elif request.user.is_authenticated:
-            request.principal = (
-                _operator(request) if _on_console(request.path) else _member(request)
-            )
+            request.principal = _operator(request) if _on_console(request.path) else _member(request)
         if request.principal is None:
             return self.get_response(request)
         return self._inside(request, request.principal)

@@ -1,0 +1,132 @@
+"""The client for addresses a customer typed: it cannot be turned against our own network (security, edges).
+
+The name is resolved once, every address it has must be public, and the connection goes to the address checked while
+TLS still checks the name. https on 443 only; no redirects, no proxies, no cookies kept; bounded in time and size.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.poolmanager import PoolManager
+from urllib3.util.connection import create_connection
+
+CONNECT_S, READ_S = 5.0, 20.0
+MAX_BYTES = 5_000_000
+HTTPS_PORT = 443
+# Python calls these global though they lead elsewhere: multicast, NAT64, 6to4 and Teredo carry other addresses.
+MISLEADING = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Blocked(requests.exceptions.ConnectionError):
+    """The address is not one we call. Nothing was sent."""
+
+
+class TooLarge(requests.exceptions.RequestException):
+    """The answer is longer than MAX_BYTES."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer, at most MAX_BYTES long."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is of the public internet, whatever form it hides in."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if any(address in network for network in MISLEADING):
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def request(method: str, url: str, *, headers: dict[str, str] | None = None, **body: Any) -> Answer:
+    """Call `url`. Raises Blocked, TooLarge, or another requests exception; an error status is an answer.
+
+    `body`: `json=`, `data=` or `params=` as requests takes them.
+    """
+    _check_form(url)
+    with requests.Session() as session:
+        session.trust_env = False
+        session.mount("https://", _GuardedAdapter())
+        with session.request(
+            method,
+            url,
+            headers=headers,
+            timeout=(CONNECT_S, READ_S),
+            allow_redirects=False,
+            stream=True,
+            verify=settings.GUARDED_CLIENT_CA or True,
+            **body,
+        ) as response:
+            return Answer(response.status_code, dict(response.headers), _read(response))
+
+
+def _check_form(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or HTTPS_PORT
+    except ValueError as error:
+        raise Blocked("This is not an address.") from error
+    if parts.scheme != "https" or not parts.hostname:
+        raise Blocked("The address must start with https://.")
+    if port != HTTPS_PORT and not settings.GUARDED_CLIENT_ALLOWS:
+        raise Blocked("Only port 443 is called.")
+    if parts.username or parts.password:
+        raise Blocked("Leave user name and password out of the address.")
+
+
+def _read(response: requests.Response) -> bytes:
+    chunks, size = [], 0
+    for chunk in response.iter_content(65_536):
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise TooLarge(f"The answer is longer than {MAX_BYTES} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _checked_address(host: str, port: int) -> str:
+    """One address of `host`, after all of them passed. Raises Blocked."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Blocked(f"{host} has no address.") from error
+    addresses = [ipaddress.ip_address(str(entry[4][0]).split("%")[0]) for entry in found]
+    allowed = [ipaddress.ip_network(network) for network in settings.GUARDED_CLIENT_ALLOWS]
+    for address in addresses:
+        if not is_public(address) and not any(address in network for network in allowed):
+            raise Blocked(f"{host} is not on the public internet.")
+    return str(addresses[0])
+
+
+class _GuardedConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        address = _checked_address(self._dns_host, self.port or HTTPS_PORT)
+        return create_connection((address, self.port or HTTPS_PORT), CONNECT_S)
+
+
+class _GuardedPool(HTTPSConnectionPool):
+    ConnectionCls = _GuardedConnection
+
+
+class _GuardedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        manager: PoolManager = self.poolmanager
+        manager.pool_classes_by_scheme = {"https": _GuardedPool}

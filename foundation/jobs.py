@@ -1,0 +1,102 @@
+"""Long work in short steps: a row with a cursor and progress, so it survives any crash and shows how far it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from foundation.context import tenant
+from foundation.models import Job
+from foundation.sweep import tenants_due
+
+log = logging.getLogger(__name__)
+LEASE = timedelta(seconds=60)  # a step takes at most 35 s
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one step achieved. `cursor` None: the job is done, with `result`."""
+
+    cursor: Any
+    done: int
+    total: int | None = None
+    result: dict[str, Any] | None = None
+
+
+Step = Callable[[Job, datetime], Progress]
+
+
+def add(
+    kind: str, parameters: dict[str, Any], *, tenant_id: UUID, requested_by: UUID | None, at: datetime
+) -> Job:
+    """Queue a job of an entered tenant."""
+    job: Job = Job.objects.for_tenant(tenant_id).create(
+        kind=kind, parameters=parameters, requested_by=requested_by, due_at=at, created_at=at
+    )
+    return job
+
+
+def cancel(job: Job, *, at: datetime) -> bool:
+    """False if it has ended already. The step under way finishes and is thrown away."""
+    live = Job.objects.for_tenant(job.tenant_id).filter(id=job.id, state__in=["queued", "running"])
+    return bool(live.update(state=Job.State.CANCELLED, ended_at=at, lease_token=None))
+
+
+def step_due(steps: Mapping[str, Step], *, at: datetime) -> int:
+    """One step of each tenant's oldest job that is due. The step and its cursor commit together."""
+    stepped = 0
+    for tenant_id in tenants_due(Job._meta.db_table, at=at, where="state IN ('queued', 'running')"):
+        token = _claim(tenant_id, list(steps), at=at)
+        if token is not None:
+            stepped += _step(steps, tenant_id, token, at=at)
+    return stepped
+
+
+def _claim(tenant_id: UUID, kinds: list[str], *, at: datetime) -> UUID | None:
+    """Lease a job by moving its due time: a worker that dies lets it fall due again."""
+    with tenant(tenant_id):
+        due = Job.objects.for_tenant(tenant_id).filter(
+            state__in=[Job.State.QUEUED, Job.State.RUNNING], due_at__lte=at, kind__in=kinds
+        )
+        job: Job | None = due.order_by("due_at", "id").select_for_update(skip_locked=True).first()
+        if job is None:
+            return None
+        token = uuid4()
+        due.filter(id=job.id).update(state=Job.State.RUNNING, lease_token=token, due_at=at + LEASE)
+        return token
+
+
+def _step(steps: Mapping[str, Step], tenant_id: UUID, token: UUID, *, at: datetime) -> int:
+    try:
+        with tenant(tenant_id):
+            held = Job.objects.for_tenant(tenant_id).filter(lease_token=token, state=Job.State.RUNNING)
+            job: Job | None = held.select_for_update().first()
+            if job is None:
+                return 0
+            progress = steps[job.kind](job, at)
+            ended = progress.cursor is None
+            held.update(
+                cursor=progress.cursor,
+                done=progress.done,
+                total=progress.total,
+                result=progress.result or {},
+                state=Job.State.DONE if ended else Job.State.RUNNING,
+                ended_at=at if ended else None,
+                lease_token=None,
+                due_at=at,
+            )
+    except Exception as error:
+        log.exception("A step of a job failed")
+        with tenant(tenant_id):
+            Job.objects.for_tenant(tenant_id).filter(lease_token=token).update(
+                state=Job.State.FAILED,
+                error=f"{type(error).__name__}: {error}"[:500],
+                ended_at=at,
+                lease_token=None,
+            )
+        return 0
+    return 1

@@ -1,0 +1,9 @@
+"""Which function carries out which kind of later work. Kinds register here by name, so the ground knows none of them."""
+
+from __future__ import annotations
+
+from foundation.jobs import Step
+from foundation.outbox import Sender
+
+SENDERS: dict[str, Sender] = {}
+JOB_STEPS: dict[str, Step] = {}

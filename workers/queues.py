@@ -1,0 +1,14 @@
+"""Queues by what may wait for what: heartbeats never wait for reports."""
+
+INGEST = "ingest"  # drains of heartbeat streams, long-lived
+DETECT = "detect"  # timers, silence, incidents
+ACT = "act"  # outbox, jobs
+REPORT = "report"  # rollups, daily figures, housekeeping
+ALL = (INGEST, DETECT, ACT, REPORT)
+ROUTES = {
+    "heartbeats.*": {"queue": INGEST},
+    "detection.*": {"queue": DETECT},
+    "later.*": {"queue": ACT},
+    "rollups.*": {"queue": REPORT},
+    "housekeeping.*": {"queue": REPORT},
+}

@@ -1,0 +1,48 @@
+"""Every periodic task and why. A ring is a hint: a lost one costs a period, a doubled one nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Periodic:
+    task: str
+    every: timedelta
+    why: str
+
+
+SCHEDULE = (
+    Periodic("heartbeats.ring_drains", timedelta(seconds=5), "starts drains whose successor was lost"),
+    Periodic("heartbeats.sweep_silence", timedelta(seconds=10), "marks devices whose deadline has passed"),
+    Periodic("detection.fire_timers", timedelta(seconds=2), "ends watching periods, closes healthy tickets"),
+    Periodic(
+        "later.send_outbox", timedelta(seconds=5), "sends effects whose hint was lost or whose retry is due"
+    ),
+    Periodic("later.step_jobs", timedelta(seconds=5), "goes on with exports, imports and other long work"),
+    Periodic("rollups.roll_up", timedelta(minutes=5), "turns points into five-minute and daily figures"),
+    Periodic(
+        "rollups.daily_health", timedelta(minutes=10), "computes the day of rooms whose midnight has passed"
+    ),
+    Periodic("rollups.recount", timedelta(hours=24), "recounts the numbers pages show"),
+    Periodic("housekeeping.keep_partitions", timedelta(hours=1), "makes partitions ahead and drops old ones"),
+    Periodic(
+        "housekeeping.forget_old",
+        timedelta(hours=1),
+        "drops used slots, answers kept for retries, old sessions",
+    ),
+)
+
+
+def beat_schedule() -> dict[str, Any]:
+    """In Celery's form. A ring older than its period is dropped: the next one does its work."""
+    return {
+        entry.task: {
+            "task": entry.task,
+            "schedule": entry.every,
+            "options": {"expires": max(entry.every.total_seconds(), 10)},
+        }
+        for entry in SCHEDULE
+    }
