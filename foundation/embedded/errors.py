@@ -4,7 +4,7 @@ import errno
 from pathlib import Path
 
 
-class ServicesUnavailable(Exception):  # noqa: N818 - named for the fact
+class ServicesUnavailable(Exception):
     """The embedded services cannot be started or reached; the message is one line for the person at the terminal."""
 
 

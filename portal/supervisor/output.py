@@ -31,10 +31,10 @@ class Output:
         self._show(text)
         self._keep("supervisor", text)
 
-    def line(self, name: str, text: str, *, always: bool = False) -> None:
-        """A line the process `name` wrote."""
+    def line(self, name: str, text: str, *, show: bool | None = None) -> None:
+        """A line the process `name` wrote; `show` None: only if it tells of trouble."""
         self._keep(name, text)
-        if self.verbose or always or _WORTH_SHOWING.search(text):
+        if self.verbose or (_WORTH_SHOWING.search(text) if show is None else show):
             self.show_of(name, text)
 
     def show_of(self, name: str, text: str) -> None:

@@ -9,24 +9,29 @@ from collections.abc import Callable, Mapping, Sequence
 from .children import Child
 from .output import Output
 
-_STOP_PATIENCE_S = 20.0
 _HOPELESS_DEATHS = 3  # in a row, before the installation was ready once
 
 
-class GiveUp(Exception):  # noqa: N818 - a decision
+class GiveUp(Exception):
     """The installation cannot run; the message is for the person at the terminal."""
 
 
-class Told(Exception):  # noqa: N818 - a request
+class Told(Exception):
     """The supervisor was told to stop."""
 
 
 class Supervisor:
-    """Children and one single-threaded loop; `look` is called about twice a second to watch what is no child."""
+    """Children and one single-threaded loop; `look` is called about twice a second to watch what is no child.
 
-    def __init__(self, output: Output, *, look: Callable[[], None] = lambda: None) -> None:
+    A child that is told to stop has `patience_s` before it is killed.
+    """
+
+    def __init__(
+        self, output: Output, *, look: Callable[[], None] = lambda: None, patience_s: float = 20.0
+    ) -> None:
         self.output = output
         self.look = look
+        self.patience_s = patience_s
         self.children: list[Child] = []
         self.ready = False
         self._stopping = False
@@ -93,6 +98,8 @@ class Supervisor:
                 os.read(self._wakeup, 4096)
             else:
                 self._read(key.data)
+                if key.data.at_end:
+                    self._selector.unregister(key.fileobj)
         for child in list(self.children):
             self._tend(child)
         if self._stopping:
@@ -104,11 +111,8 @@ class Supervisor:
             self.look()
 
     def _read(self, child: Child) -> None:
-        lines = child.read()
-        for line in lines:
-            self.output.line(child.name, line, always=not child.keep)
-        if not lines and child.process is not None and child.process.stdout is not None and child.at_end:
-            self._selector.unregister(child.process.stdout)
+        for line in child.read():
+            self.output.line(child.name, line, show=None if self.ready else not child.keep)
 
     def _tend(self, child: Child) -> None:
         process = child.process
@@ -116,13 +120,11 @@ class Supervisor:
             if child.keep and not self._stopping and time.monotonic() >= child.not_before:
                 self._start(child)
             return
-        stdout = process.stdout
         if not child.has_ended():
             return
-        if stdout is not None:
-            self._read(child)
-            if stdout in self._selector.get_map():
-                self._selector.unregister(stdout)
+        self._read(child)
+        if process.stdout is not None and process.stdout in self._selector.get_map():
+            self._selector.unregister(process.stdout)
         child.reap()
         if child.keep and not self._stopping:
             self._died(child)
@@ -141,12 +143,12 @@ class Supervisor:
     # -- the end ---------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Stop everything started here: politely, after 20 s or at a second signal with force."""
+        """Stop everything started here: politely, after a while or at a second signal with force."""
         self._stopping = True
         signals = self._signals
         for child in self.children:
             child.signal(signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_PATIENCE_S
+        deadline = time.monotonic() + self.patience_s
         while any(child.alive for child in self.children):
             if time.monotonic() > deadline or self._signals > signals:
                 for child in self.children:
