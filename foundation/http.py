@@ -28,8 +28,8 @@ MISLEADING = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class Blocked(requests.exceptions.ConnectionError):
-    """The address is not one we call. Nothing was sent."""
+class Blocked(ValueError):
+    """The address is not one we call. Nothing was sent. No OSError: the layers below would wrap and retry it."""
 
 
 class TooLarge(requests.exceptions.RequestException):

@@ -94,4 +94,5 @@ def _next_number() -> int:
             "ON CONFLICT (id) DO UPDATE SET last = tenancy_tenantcounter.last + 1 RETURNING last"
         )
         last = int(cursor.fetchone()[0])
-    return last * SPREAD % (MAX_NUMBER + 1)
+    number: int = last * SPREAD % (MAX_NUMBER + 1)
+    return number

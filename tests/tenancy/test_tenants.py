@@ -71,12 +71,26 @@ def test_adding_a_person_twice_changes_nothing_and_each_write_left_its_event(cus
     with tenant(customer.id):
         assert first == again
         assert Person.objects.for_tenant(customer).count() == 1
-        actions = list(AuditEvent.objects.for_tenant(customer).order_by("id").values_list("action", flat=True))
+        actions = list(
+            AuditEvent.objects.for_tenant(customer).order_by("id").values_list("action", flat=True)
+        )
     assert sorted(actions) == ["person.create", "role.assign", "tenant.create"]
     assert [each for each, _ in tenants_of(user)] == [customer]
 
 
-@pytest.mark.parametrize("statement", ["UPDATE tenancy_auditevent SET action = ''", "DELETE FROM tenancy_auditevent", "TRUNCATE tenancy_auditevent"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tenancy_auditevent SET action = ''",
+        "DELETE FROM tenancy_auditevent",
+        "TRUNCATE tenancy_auditevent",
+    ],
+)
 def test_the_audit_log_cannot_be_changed(customer, statement):
-    with tenant(customer.id), pytest.raises(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        tenant(customer.id),
+        pytest.raises(ProgrammingError),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from foundation import clock, jobs
+from foundation.context import tenant
+from foundation.jobs import Progress
+from foundation.models import Job
+from tests.factories.tenancy import make_customer
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+@pytest.fixture
+def owner(committed_db):
+    return make_customer(at=clock.now())
+
+
+def add(owner):
+    with tenant(owner.id):
+        return jobs.add("count", {"to": 3}, tenant_id=owner.id, requested_by=None, at=clock.now())
+
+
+def stored(job):
+    with tenant(job.tenant_id):
+        return Job.objects.for_tenant(job.tenant_id).get(id=job.id)
+
+
+def count(job, at):
+    done = job.done + 1
+    return Progress(
+        cursor=done if done < job.parameters["to"] else None, done=done, total=3, result={"sum": done}
+    )
+
+
+def test_a_job_goes_step_by_step_to_its_end_and_shows_how_far_it_is(owner):
+    job = add(owner)
+    seen = []
+    while (now := stored(job)).state != "done":
+        seen.append((now.state, now.done))
+        jobs.step_due({"count": count}, at=clock.now())
+    assert seen == [("queued", 0), ("running", 1), ("running", 2)]
+    assert (now.done, now.total, now.result) == (3, 3, {"sum": 3})
+
+
+def test_a_step_that_fails_ends_the_job_with_its_reason(owner):
+    job = add(owner)
+
+    def broken(job, at):
+        raise ValueError("row 7 has no name")
+
+    jobs.step_due({"count": broken}, at=clock.now())
+    assert (stored(job).state, stored(job).error) == ("failed", "ValueError: row 7 has no name")
+
+
+def test_a_cancelled_job_takes_no_further_step(owner):
+    job = add(owner)
+    jobs.step_due({"count": count}, at=clock.now())
+    with tenant(owner.id):
+        assert jobs.cancel(job, at=clock.now())
+        assert not jobs.cancel(job, at=clock.now())
+    jobs.step_due({"count": count}, at=clock.now())
+    assert (stored(job).state, stored(job).done) == ("cancelled", 1)
+
+
+def test_a_worker_that_dies_leaves_the_step_to_the_next(owner):
+    job = add(owner)
+    at = clock.now()
+    assert jobs._claim(owner.id, ["count"], at=at)  # and then its worker is killed
+    jobs.step_due({"count": count}, at=at)
+    assert stored(job).done == 0
+    jobs.step_due({"count": count}, at=at + jobs.LEASE)
+    assert stored(job).done == 1
