@@ -95,8 +95,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not 1 <= value <= 3600:
-        raise argparse.ArgumentTypeError("1 to 3600 seconds")
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError("0.1 to 3600 seconds")
     return value
 
 

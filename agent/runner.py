@@ -132,7 +132,7 @@ class Runner:
         if not self._delivery.waiting:  # the interval runs from the last answer, a backlog has its own pace
             pause_s = self._fixed_interval_s or reply.next_in_s or self._state.interval_s
             self._heartbeat_at = answered.mono + pause_s
-            self._send_at = answered.mono + LOOK_EVERY_S
+            self._send_at = answered.mono + min(LOOK_EVERY_S, self._interval_s)
         else:
             self._send_at = answered.mono + BACKLOG_EVERY_S
         if reply.expected and reply.expected != self._state.expected_by_room:

@@ -16,6 +16,7 @@ LEAST_FREE_PCT, LEAST_FREE_BYTES = 10.0, 5_000_000_000
 MOST_DRIFT = timedelta(minutes=5)
 LEAST_WIFI_PCT = 40.0
 MOST_DAYS_UP = timedelta(days=2)
+_LONGEST_DETAIL = 300  # the service takes no longer one
 
 KEYS = (
     "camera_room",
@@ -115,7 +116,8 @@ def _short(each: Reported) -> str | dict[str, str]:
 
 
 def _long(each: Reported) -> dict[str, str]:
-    return {name: value for name in ("state", "instance", "detail") if (value := getattr(each, name))}
+    found = {"state": each.state, "instance": each.instance, "detail": each.detail[:_LONGEST_DETAIL]}
+    return {name: value for name, value in found.items() if value}
 
 
 def _equipment(found: Mapping[str, int | None], facts: Facts, key: str, what: str) -> Reported:
@@ -142,7 +144,7 @@ def _disk_health(disks: list[Disk] | None) -> Reported:
         return Reported("unknown")
     failing = [f"{disk.model or disk.name}: {disk.detail}" for disk in disks if disk.healthy is False]
     if failing:
-        return Reported("unhealthy", "; ".join(failing)[:300])
+        return Reported("unhealthy", "; ".join(failing))
     return Reported("healthy" if all(disk.healthy for disk in disks) else "unknown")
 
 
