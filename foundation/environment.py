@@ -32,7 +32,9 @@ class Environment:
         self._problems: list[str] = []
         self.settings: list[Setting] = []
 
-    def text(self, name: str, default: str, meaning: str, *, one_of: tuple[str, ...] = ()) -> str:
+    def text(
+        self, name: str, default: str, meaning: str, *, one_of: tuple[str, ...] = (), shown: str | None = None
+    ) -> str:
         kind = " or ".join(one_of) if one_of else "text"
 
         def parse(value: str) -> str:
@@ -40,7 +42,7 @@ class Environment:
                 raise ValueError(f"must be {kind}")
             return value
 
-        return self._read(name, default, meaning, kind, parse)
+        return self._read(name, default, meaning, kind, parse, shown=shown)
 
     def words(self, name: str, default: str, meaning: str) -> list[str]:
         return self._read(

@@ -28,6 +28,7 @@ GREENROOM_URL = environment.text(
     "GREENROOM_URL",
     f"http://localhost:{GREENROOM_PORT}",
     "Address under which people and devices reach the portal.",
+    shown="http://localhost:8000",
 ).rstrip("/")
 GREENROOM_INGEST_URL = environment.text(
     "GREENROOM_INGEST_URL",
@@ -35,6 +36,7 @@ GREENROOM_INGEST_URL = environment.text(
     if "GREENROOM_URL" not in environment._variables
     else GREENROOM_URL,
     "Address devices send heartbeats to; behind a front that joins web and ingest it is GREENROOM_URL.",
+    shown="http://localhost:8001, or GREENROOM_URL where that is set",
 ).rstrip("/")
 MODE = environment.text(
     "GREENROOM_MODE",
@@ -115,6 +117,14 @@ STREAM_LIMIT = environment.integer(
 )  # fmt: skip
 STREAM_SHARDS = environment.integer(
     "GREENROOM_STREAM_SHARDS", 2, "Heartbeat streams, each with one drain.", least=1, most=32
+)
+
+DEVICE_TOKEN_DAYS = environment.integer(
+    "GREENROOM_DEVICE_TOKEN_DAYS",
+    30,
+    "Days a device's token lives; half-way the device renews it.",
+    least=1,
+    most=365,
 )
 
 # Outgoing calls ------------------------------------------------------------------------------------------------

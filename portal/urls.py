@@ -1,6 +1,11 @@
 from django.urls import URLPattern, URLResolver, include, path
 
+from portal.web import health
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     path("", include("portal.web.urls")),
     path("api/v1", include("portal.api.urls")),
     path("device/v1", include("portal.api.device_urls")),

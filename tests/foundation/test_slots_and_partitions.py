@@ -38,9 +38,9 @@ def test_the_app_role_can_drop_nothing_else():
         "INSERT INTO foundation_partitioned VALUES ('tenancy_user', 'time', 1)",
         "DROP TABLE tenancy_auditevent_default",
     ):
-        with pytest.raises(DatabaseError, match="partitioned|permission|owner"), transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
+        refused = pytest.raises(DatabaseError, match=r"partitioned|permission|owner")
+        with refused, transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
 
 
 def audit_partitions(day):
