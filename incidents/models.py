@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from fleet.models import Device, Room
 from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet
+from incidents import states
 from incidents.severity import Severity
 from tenancy.models import Person
 
@@ -25,16 +26,8 @@ class IncidentQuerySet(TenantQuerySet["Incident"]):
 class Incident(TenantModel):
     """A tracked issue of one device, signal and instance. incidents.lifecycle alone changes its state."""
 
-    class State(models.TextChoices):
-        NEW = "new"
-        INVESTIGATING = "investigating"
-        NEEDS_ACTION = "needs_action"
-        PENDING_INVESTIGATION = "pending_investigation"
-        ASSIGNED_TO_SOC = "assigned_to_soc"
-        RESOLVED = "resolved"
-        CLOSED = "closed"
-
-    OPEN_STATES = ("new", "investigating", "needs_action", "pending_investigation", "assigned_to_soc")
+    State = states.State
+    OPEN_STATES = states.OPEN
 
     number = models.CharField(max_length=10)  # INC- and six characters without 0 O 1 I
     device = TenantForeignKey(Device, on_delete=models.PROTECT, related_name="incidents", null=True, blank=True)
@@ -43,7 +36,7 @@ class Incident(TenantModel):
     instance = models.CharField(max_length=64, blank=True)
     severity = models.PositiveSmallIntegerField(choices=Severity)
     state = models.CharField(max_length=24, choices=State, default=State.NEW)
-    state_before = models.CharField(max_length=24, blank=True)  # where reopening returns to
+    state_before = models.CharField(max_length=24, blank=True)  # once resolved: where reopening returns to
     summary = models.CharField(max_length=300)
     evidence = models.JSONField(default=dict, blank=True)
     suppressed = models.BooleanField(default=False)  # does not count for its room
@@ -56,8 +49,10 @@ class Incident(TenantModel):
     cause = models.CharField(max_length=40, blank=True)  # why it was resolved or closed
 
     assignee = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    assignee_user_id = models.UUIDField(null=True, blank=True)  # the same person over all customers
     respond_by = models.DateTimeField(null=True, blank=True)  # first response of the operator is due
     responded_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)  # next the operator owes something; null: nothing now
     updated_at = models.DateTimeField()
     version = models.PositiveIntegerField(default=1)
 
@@ -77,6 +72,12 @@ class Incident(TenantModel):
                 condition=~Q(state__in=["resolved", "closed"]),
                 name="incidents_queue",
             ),
+            models.Index(
+                fields=["due_at", "opened_at", "id"],
+                condition=~Q(state__in=["resolved", "closed"]),
+                name="incidents_queue_due",
+            ),
+            models.Index(fields=["tenant", "device", "signal", "opened_at"], name="incidents_signal_history"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "number"], name="incidents_one_per_number"),
@@ -107,6 +108,9 @@ class IncidentEntry(TenantModel):
         RESOLVED = "resolved"
         REOPENED = "reopened"
         CLOSED = "closed"
+        SUPPRESSED = "suppressed"  # no longer counts for its room
+        COUNTED = "counted"  # counts again
+        MOVED = "moved"  # with its device, to another room
 
     incident = TenantForeignKey(Incident, on_delete=models.CASCADE, related_name="entries")
     kind = models.CharField(max_length=10, choices=Kind)
@@ -121,11 +125,34 @@ class IncidentEntry(TenantModel):
         indexes = [models.Index(fields=["tenant", "incident", "at", "id"], name="incidents_entry_order")]
 
 
+class FaultSpan(TenantModel):
+    """A stretch of time in which an open, unsuppressed ticket counted for its room.
+
+    Resolving, suppressing or moving ends it, the opposite begins another: health of a day is made from these.
+    """
+
+    incident = TenantForeignKey(Incident, on_delete=models.CASCADE, related_name="spans")
+    room = TenantForeignKey(Room, on_delete=models.PROTECT, related_name="fault_spans")
+    severity = models.PositiveSmallIntegerField(choices=Severity)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["tenant", "room", "started_at"], name="incidents_span_room")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "incident", "room"],
+                condition=Q(ended_at=None),
+                name="incidents_span_one_running",
+            )
+        ]
+
+
 class SignalSetting(TenantModel):
-    """A customer's own value for a signal; absent or null means the default of the rule."""
+    """A customer's own values for a signal; absent or null means the default of its rule."""
 
     signal = models.CharField(max_length=40)
-    enabled = models.BooleanField(default=True)
+    enabled = models.BooleanField(null=True, blank=True)
     watch_s = models.PositiveIntegerField(null=True, blank=True)
     severity = models.PositiveSmallIntegerField(choices=Severity, null=True, blank=True)
 
@@ -133,3 +160,13 @@ class SignalSetting(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "signal"], name="incidents_signal_setting_once")
         ]
+
+
+class IncidentTerms(TenantModel):
+    """What a customer is promised. One row a tenant; absent means the defaults."""
+
+    first_response_s = models.PositiveIntegerField(default=4 * 3600)
+    close_after_s = models.PositiveIntegerField(default=7 * 86400)  # healthy that long, a resolved ticket closes
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant"], name="incidents_terms_once")]
