@@ -1,0 +1,250 @@
+"""The tree of places: country > state > city > campus > building > floor; levels may be left out.
+
+Whoever changes the tree holds its lock, so a place cannot be moved below itself by two people at once.
+All functions work in the one tenant entered.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter as Tally
+from collections import defaultdict
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+
+from fleet import counters, search, validation
+from fleet.errors import AlreadyThere, Missing
+from fleet.models import Place, Room
+from foundation.context import current_tenant
+from foundation.errors import NotValid, violated_constraint
+from tenancy import audit
+from tenancy.models import Tenant
+
+DEPTH: dict[str, int] = {str(kind): depth for depth, kind in enumerate(Place.Kind)}
+SEPARATOR = " › "
+ARRIVALS = "New rooms"  # where rooms stand that came with a device and were not sorted in yet
+
+
+def place(place_id: UUID, *, field: str = "place") -> Place:
+    """Raises Missing."""
+    found: Place | None = (
+        Place.objects.for_tenant(current_tenant()).filter(id=place_id, retired_at=None).first()
+    )
+    if found is None:
+        raise Missing("place", field=field)
+    return found
+
+
+def site_of(where: Place) -> UUID:
+    """The building around a place (the place itself where there is none): one tile of the fleet map."""
+    above = Place.objects.for_tenant(where.tenant_id).filter(id__in=where.path, kind=Place.Kind.BUILDING)
+    return above.values_list("id", flat=True).first() or where.id
+
+
+def add_place(
+    *,
+    kind: str,
+    name: str,
+    parent_id: UUID | None = None,
+    time_zone: str = "",
+    country_code: str = "",
+    at: datetime,
+) -> Place:
+    """`time_zone` and `country_code` default to the parent's, at the root to the customer's.
+
+    Raises NotValid, Missing for the parent, AlreadyThere where a neighbour has the name.
+    """
+    tenant_id = current_tenant()
+    _lock_tree(tenant_id)
+    above = place(parent_id, field="parent") if parent_id else None
+    _check_level(kind, above)
+    zone = time_zone or (above.time_zone if above else Tenant.objects.get(id=tenant_id).time_zone)
+    made = Place(
+        tenant_id=tenant_id,
+        parent=above,
+        kind=kind,
+        name=validation.one_line(name, "name", at_most=120),
+        time_zone=validation.time_zone(zone),
+        country_code=validation.country_code(country_code) or (above.country_code if above else ""),
+    )
+    _place_below(made, above)
+    _save_under_its_name(made, new=True)
+    after = {"name": made.full_name, "kind": made.kind, "time_zone": made.time_zone}
+    audit.record("place.create", made, tenant_id=tenant_id, at=at, after=after)
+    return made
+
+
+def arrivals(*, at: datetime) -> Place:
+    """The place for rooms nobody has sorted in, made when first needed."""
+    tenant_id = current_tenant()
+    _lock_tree(tenant_id)
+    there: Place | None = (
+        Place.objects.for_tenant(tenant_id).filter(parent=None, name=ARRIVALS, retired_at=None).first()
+    )
+    return there or add_place(kind=Place.Kind.BUILDING, name=ARRIVALS, at=at)
+
+
+def edit_place(
+    place_id: UUID,
+    *,
+    name: str | None = None,
+    time_zone: str | None = None,
+    country_code: str | None = None,
+    at: datetime,
+) -> Place:
+    """Change what is given. Places and rooms below that had the old time zone take the new one.
+
+    Raises Missing, NotValid, AlreadyThere.
+    """
+    tenant_id = current_tenant()
+    _lock_tree(tenant_id)
+    changed = place(place_id)
+    before = _facts(changed)
+    if name is not None:
+        changed.name = validation.one_line(name, "name", at_most=120)
+    if country_code is not None:
+        changed.country_code = validation.country_code(country_code)
+    old_zone = changed.time_zone
+    if time_zone is not None:
+        changed.time_zone = validation.time_zone(time_zone)
+    after = _facts(changed)
+    if before == after:
+        return changed
+    _place_below(changed, changed.parent)
+    _save_under_its_name(changed)
+    _follow_zone(changed, old_zone)
+    if before["name"] != after["name"]:
+        _follow_tree(changed)
+    different = [name for name in before if before[name] != after[name]]
+    audit.record(
+        "place.update",
+        changed,
+        tenant_id=tenant_id,
+        at=at,
+        before={name: before[name] for name in different},
+        after={name: after[name] for name in different},
+    )
+    return changed
+
+
+def move_place(place_id: UUID, *, parent_id: UUID | None, at: datetime) -> Place:
+    """Hang a place with all below it elsewhere; None makes it a root. Time zones stay.
+
+    Raises Missing, NotValid for a place below itself or on a wrong level, AlreadyThere.
+    """
+    tenant_id = current_tenant()
+    _lock_tree(tenant_id)
+    moved = place(place_id)
+    above = place(parent_id, field="parent") if parent_id else None
+    if moved.parent_id == parent_id:
+        return moved
+    if above is not None and moved.id in above.path:
+        raise NotValid("A place cannot stand below itself.", field="parent")
+    _check_level(moved.kind, above)
+    before = moved.full_name
+    moved.parent = above
+    _place_below(moved, above)
+    _save_under_its_name(moved)
+    _follow_tree(moved)
+    audit.record(
+        "place.update",
+        moved,
+        tenant_id=tenant_id,
+        at=at,
+        before={"full_name": before},
+        after={"full_name": moved.full_name},
+    )
+    return moved
+
+
+def _lock_tree(tenant_id: UUID) -> None:
+    """Held to the end of the transaction, and taken again without harm."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, zlib.crc32(tenant_id.bytes) - 2**31])
+
+
+_LOCK = 0x706C6163  # names this lock among others of the database
+
+
+def _check_level(kind: str, above: Place | None) -> None:
+    if kind not in DEPTH:
+        raise NotValid(f"This is none of {', '.join(Place.Kind)}.", field="kind")
+    if above is not None and DEPTH[above.kind] >= DEPTH[kind]:
+        raise NotValid(f"A {kind} cannot stand below a {above.kind}.", field="parent")
+
+
+def _place_below(moved: Place, above: Place | None) -> None:
+    moved.path = [*(above.path if above else []), moved.id]
+    moved.full_name = SEPARATOR.join([above.full_name, moved.name] if above else [moved.name])
+    longest = Place._meta.get_field("full_name").max_length or 0
+    if len(moved.full_name) > longest:
+        raise NotValid(
+            f"The names down to this place are longer than {longest} characters together.", field="name"
+        )
+
+
+def _save_under_its_name(changed: Place, *, new: bool = False) -> None:
+    try:
+        with transaction.atomic():
+            changed.save(force_insert=new)
+    except IntegrityError as error:
+        if violated_constraint(error) != "fleet_place_one_per_name":
+            raise
+        raise AlreadyThere(f"There is already a place {changed.name} here.", field="name") from error
+
+
+def _facts(changed: Place) -> dict[str, str]:
+    return {"name": changed.name, "time_zone": changed.time_zone, "country_code": changed.country_code}
+
+
+def _follow_zone(changed: Place, old_zone: str) -> None:
+    """Below a place, the old zone was taken from it; who had another keeps it."""
+    if changed.time_zone == old_zone:
+        return
+    below = Place.objects.for_tenant(changed.tenant_id).filter(path__contains=[changed.id])
+    ids = list(below.values_list("id", flat=True))
+    below.filter(time_zone=old_zone).update(time_zone=changed.time_zone)
+    rooms = Room.objects.for_tenant(changed.tenant_id).filter(place_id__in=ids, time_zone=old_zone)
+    rooms.update(time_zone=changed.time_zone)
+
+
+def _follow_tree(top: Place) -> None:
+    """Paths, full names, sites and words of all below a place whose own have changed."""
+    below = Place.objects.for_tenant(top.tenant_id).filter(path__contains=[top.id]).exclude(id=top.id)
+    known = {top.id: top}
+    changed = sorted(below, key=lambda each: DEPTH[each.kind])  # parents first
+    for each in changed:
+        _place_below(each, known[each.parent_id])  # type: ignore[index]  # below something, so it has a parent
+        known[each.id] = each
+    Place.objects.for_tenant(top.tenant_id).bulk_update(changed, ["path", "full_name"], batch_size=200)
+    _follow_sites([top, *changed])
+    rooms = Room.objects.for_tenant(top.tenant_id).current().filter(place_id__in=list(known))
+    search.index_rooms(list(rooms.values_list("id", flat=True)))
+
+
+def _follow_sites(places: list[Place]) -> None:
+    """Rooms whose building is now another one, and the numbers of both."""
+    tenant_id = places[0].tenant_id
+    above = {node for each in places for node in each.path}
+    buildings = set(
+        Place.objects.for_tenant(tenant_id)
+        .filter(id__in=above, kind=Place.Kind.BUILDING)
+        .values_list("id", flat=True)
+    )
+    of_site: dict[UUID, list[UUID]] = defaultdict(list)
+    for each in places:
+        site = next((node for node in each.path if node in buildings), each.id)
+        of_site[site].append(each.id)
+    figures: Tally[counters.Figure] = Tally()
+    for site, place_ids in of_site.items():
+        rooms = Room.objects.for_tenant(tenant_id).filter(place_id__in=place_ids).exclude(site_id=site)
+        locked = (
+            rooms.select_for_update(no_key=True).order_by("id").values_list("site_id", "state", "retired_at")
+        )
+        for old_site, state, retired_at in locked:
+            if retired_at is None:
+                figures.update(counters.room_change(tenant_id, before=(state, old_site), after=(state, site)))
+        rooms.update(site_id=site)
+    counters.add(figures)
