@@ -30,10 +30,14 @@ class EnrollmentKey(TenantModel):
     digest = models.BinaryField(max_length=32)  # SHA-256 of the secret
     label = models.CharField(max_length=80)
     group = TenantForeignKey(RoomGroup, on_delete=models.PROTECT, related_name="enrollment_keys")
-    kinds = ArrayField(models.CharField(max_length=16, choices=Device.Kind), default=list, blank=True)  # empty: all
+    kinds = ArrayField(
+        models.CharField(max_length=16, choices=Device.Kind), default=list, blank=True
+    )  # empty: all
     approval = models.CharField(max_length=8, choices=Approval, default=Approval.MANUAL)
     simple_clients = models.BooleanField(default=False)  # a device may come without a key pair
-    allowed_cidrs = ArrayField(models.CharField(max_length=43), default=list, blank=True)  # empty: any address
+    allowed_cidrs = ArrayField(
+        models.CharField(max_length=43), default=list, blank=True
+    )  # empty: any address
     max_uses = models.PositiveIntegerField(default=100)
     uses = models.PositiveIntegerField(default=0)
     created_by = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
@@ -56,7 +60,11 @@ class EnrollmentKey(TenantModel):
 
 
 class DeviceCredential(TenantModel):
-    """One token of a device and the public key that may renew it. Rotation adds a row, never changes a digest."""
+    """One token of a device and the public key that may renew it. Rotation adds a row, never changes a digest.
+
+    All rows of a device are its family: of those handed out since the last use, the first one used is confirmed
+    and supersedes the rest. `changed_at` moves with every change, so that accepting processes can poll for it.
+    """
 
     device = TenantForeignKey(Device, on_delete=models.CASCADE, related_name="credentials")
     public_id = models.CharField(max_length=12)
@@ -65,15 +73,33 @@ class DeviceCredential(TenantModel):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True, blank=True)  # first used; then its predecessor ends
-    replaced_at = models.DateTimeField(null=True, blank=True)  # a successor was issued: ends 24 h later at most
+    replaced_at = models.DateTimeField(
+        null=True, blank=True
+    )  # a successor was issued: ends 24 h later at most
+    superseded_at = models.DateTimeField(null=True, blank=True)  # another of the family was first used: ended
     revoked_at = models.DateTimeField(null=True, blank=True)
     changed_at = models.DateTimeField()  # of anything above: accepting processes poll for it
 
     class Meta(TenantModel.Meta):
         indexes = [
             models.Index(fields=["tenant", "device"], name="enrollment_credential_device"),
+            models.Index(fields=["device"], name="enrollment_credential_whose"),  # recovery names no tenant
+            models.Index(fields=["tenant", "public_key"], name="enrollment_credential_key"),
             models.Index(fields=["changed_at"], name="enrollment_credential_changed"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "public_id"], name="enrollment_credential_one_per_id")
+        ]
+
+
+class HardwareFact(TenantModel):
+    """Something that tells one machine from another: "serial:…", "firmware:…", "mac:…". Two that agree are a match."""
+
+    device = TenantForeignKey(Device, on_delete=models.CASCADE, related_name="hardware_facts")
+    fact = models.CharField(max_length=80)
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["tenant", "device"], name="enrollment_hardware_device")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "fact", "device"], name="enrollment_hardware_fact_once")
         ]

@@ -1,0 +1,28 @@
+"""What this app refuses."""
+
+from __future__ import annotations
+
+from foundation.errors import DomainError, NotAllowed
+
+
+class BadCredential(NotAllowed):
+    """A key, token or signature that does not hold. Why is not told: the answer is the same for all of them."""
+
+    code = "unauthorized"
+
+
+class Revoked(BadCredential):
+    """The device was shut out by a person or for a suspected copy. Only who proved to be it learns that."""
+
+    code = "revoked"
+
+    def __init__(self) -> None:
+        super().__init__("This device was shut out. A person has to let it in again.")
+
+
+class EnrollmentRefused(DomainError):
+    """The key is good, and yet this device may not come in. `code` is a stable word for the reason."""
+
+    def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
+        super().__init__(message, field=field)
+        self.code = code
