@@ -19,6 +19,7 @@ function Ask($name, $question) { try { $answers[$name] = @(& $question) } catch 
 $answers | ConvertTo-Json -Depth 4 -Compress
 """
 
+# WmiMonitorID fails where no monitor is connected at all, which is an answer of its own.
 DEVICES = (
     _FRAME
     % """
@@ -31,8 +32,9 @@ Ask pnp {
   $devices | Select-Object InstanceId, Class, FriendlyName, Manufacturer, Status, HardwareID, CompatibleID,
     @{ n = 'Parent'; e = { $parents[$_.InstanceId] } }
 }
-Ask monitors { Get-CimInstance -Namespace root/wmi WmiMonitorID |
-  Select-Object InstanceName, Active, ManufacturerName, ProductCodeID, SerialNumberID, UserFriendlyName }
+Ask monitors { if (@(Get-PnpDevice -PresentOnly | Where-Object { $_.Class -eq 'Monitor' })) {
+  Get-CimInstance -Namespace root/wmi WmiMonitorID |
+  Select-Object InstanceName, Active, ManufacturerName, ProductCodeID, SerialNumberID, UserFriendlyName } }
 Ask outputs { Get-CimInstance -Namespace root/wmi WmiMonitorConnectionParams |
   Select-Object InstanceName, VideoOutputTechnology }
 Ask adapters { Get-CimInstance -Namespace root/StandardCimv2 MSFT_NetAdapter -Filter 'HardwareInterface = TRUE' |
