@@ -4,10 +4,14 @@ import importlib.util
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
+# workers.queues by name: importing it would load Celery and Django. A test compares.
+HEARTBEATS = ("ingest",)
+EVERYTHING_ELSE = ("detect", "act", "report")
 
 
 def web(*, bind: str, port: int) -> list[str]:
@@ -28,11 +32,12 @@ def ingest(*, bind: str, port: int) -> list[str]:
     ]
 
 
-def worker() -> list[str]:
+def worker(*, serving: Sequence[str], concurrency: int = 4) -> list[str]:
     """Everything periodic and later; gossip and mingle cost Redis round trips nobody reads."""
     return [
         *(sys.executable, "-m", "celery", "-A", "workers.celery_app", "worker", "--loglevel", "INFO"),
-        *("--without-gossip", "--without-mingle", "--concurrency", "2"),
+        *("--without-gossip", "--without-mingle", "--concurrency", str(concurrency)),
+        *("--queues", ",".join(serving), "--hostname", f"{'-'.join(serving)}@%h"),
     ]
 
 

@@ -28,12 +28,15 @@ _READY_WITHIN_S = 180.0
 class Run:
     """One run of an installation in its home."""
 
-    def __init__(self, home: Home, output: Output, *, bind: str, port: int, url: str, demo: bool) -> None:
+    def __init__(
+        self, home: Home, output: Output, *, bind: str, port: int, url: str, shards: int, demo: bool
+    ) -> None:
         self.home = home
         self.output = output
         self.bind = bind
         self.port = port
         self.url = url
+        self.shards = shards
         self.demo = demo
         self.mark = hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]
         self.supervisor = Supervisor(output, look=self.look_after_services)
@@ -123,18 +126,19 @@ class Run:
         return self.supervisor.start(name, programs.manage(*arguments), self.environ, keep=False)
 
     def start_servers(self) -> None:
-        """Start the four processes together and wait until they serve."""
+        """Start the processes together and wait until they serve; drains have a worker of their own."""
         (self.home.path / "scheduler").mkdir(mode=0o700, exist_ok=True)
         programs.allow_many_connections()
         commands = {
             "web": programs.web(bind=self.bind, port=self.port),
             "ingest": programs.ingest(bind=self.bind, port=self.port + 1),
-            "worker": programs.worker(),
+            "drain": programs.worker(serving=programs.HEARTBEATS, concurrency=self.shards),
+            "worker": programs.worker(serving=programs.EVERYTHING_ELSE, concurrency=2),
             "scheduler": programs.scheduler(home=self.home.path),
         }
         for name, command in commands.items():
             self.supervisor.start(name, command, self.environ)
-        self.output.say("Starting web, ingest, worker and scheduler.")
+        self.output.say("Starting web, ingest, workers and scheduler.")
         for name, port, path in (("web", self.port, "/readyz"), ("ingest", self.port + 1, "/healthz")):
             probe = _Probe(self.bind, port, path)
             self.supervisor.until(
@@ -243,6 +247,7 @@ def main(arguments: Sequence[str]) -> int | str:
     bind = settings.text("GREENROOM_BIND", "127.0.0.1", "")
     url = settings.text("GREENROOM_URL", f"http://localhost:{port}", "").rstrip("/")
     mode = settings.text("GREENROOM_MODE", "demo", "", one_of=("demo", "production"))
+    shards = settings.integer("GREENROOM_STREAM_SHARDS", 2, "", least=1, most=32)
     settings.finish()
     home = Home(embedded.home_path(os.environ))
     home.prepare()
@@ -250,7 +255,7 @@ def main(arguments: Sequence[str]) -> int | str:
         other = home.read("supervisor")
         return f"Greenroom already runs from {home.path} (pid {other.get('pid', '?')}, {other.get('url', 'starting')})."
     output = Output(home.logs, verbose=verbose)
-    run = Run(home, output, bind=bind, port=port, url=url, demo=mode == "demo")
+    run = Run(home, output, bind=bind, port=port, url=url, shards=shards, demo=mode == "demo")
     home.write("supervisor", {"pid": os.getpid(), "url": url, "ready": False})
     try:
         run.work()

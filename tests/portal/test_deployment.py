@@ -15,9 +15,10 @@ from foundation.embedded.home import Home
 from foundation.embedded.postgres import Postgres, installation
 from foundation.embedded.privilege import choose
 from portal.supervisor import programs
+from workers import queues
 
 ROOT = Path(__file__).parents[2]
-OURS = ("web", "ingest", "worker", "scheduler", "migrate")
+OURS = ("web", "ingest", "drain", "worker", "scheduler", "migrate")
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +29,21 @@ def services() -> dict[str, Any]:
 
 def test_every_command_is_one_of_manage_py(services):
     commands = get_commands()
-    assert {name: services[name]["command"][0] for name in OURS} == {name: name for name in OURS}
-    assert set(OURS) <= set(commands)
+    called = {name: services[name]["command"][0] for name in OURS}
+    assert called == {**{name: name for name in OURS}, "drain": "worker"}
+    assert set(called.values()) <= set(commands)
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert 'ENTRYPOINT ["python", "manage.py"]' in dockerfile
     assert re.search(r'^CMD \["web"\]$', dockerfile, re.MULTILINE)
+
+
+def test_every_queue_has_a_worker_and_heartbeats_one_of_their_own(services):
+    served = [services[name]["command"] for name in ("drain", "worker")]
+    names = [word for command in served for word in command if word in queues.ALL]
+    assert sorted(names) == sorted(queues.ALL)
+    assert served[0][1:3] == ["--queues", queues.INGEST]
+    assert programs.HEARTBEATS == (queues.INGEST,)
+    assert sorted([*programs.HEARTBEATS, *programs.EVERYTHING_ELSE]) == sorted(queues.ALL)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -75,7 +86,7 @@ def test_the_image_is_installed_by_hash_and_runs_as_nobody_in_particular():
 
 
 def test_servers_are_waited_for_and_migrated_first(services):
-    for name in OURS[:4]:
+    for name in OURS[:-1]:
         assert services[name]["depends_on"] == {
             "postgres": {"condition": "service_healthy"},
             "valkey": {"condition": "service_healthy"},
