@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
+import structlog
+
 SECRETS = re.compile(
     r"""(?ix)
     (gr(?:ek|dt|at)_[a-z0-9]{12}_)[\w-]{20,}                              # our own keys and tokens
@@ -33,3 +35,19 @@ class HideSecrets(logging.Filter):
         if record.exc_text:
             record.exc_text = without_secrets(record.exc_text)
         return True
+
+
+def json_lines() -> logging.Formatter:
+    """One JSON object a line, for a log collector: time (UTC), level, logger, event, exception."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    )

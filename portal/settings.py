@@ -305,17 +305,25 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
 }
 
+LOG_FORMAT = environment.text("GREENROOM_LOG_FORMAT", "plain", "Form of log lines.", one_of=("plain", "json"))
+LOG_LEVEL = environment.text(
+    "GREENROOM_LOG_LEVEL",
+    "INFO",
+    "Least severe log lines kept.",
+    one_of=("DEBUG", "INFO", "WARNING", "ERROR"),
+)
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"secrets": {"()": "foundation.logs.HideSecrets"}},
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["secrets"]},
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "foundation.logs.json_lines"},
     },
-    "root": {"handlers": ["stderr"], "level": environment.text(
-        "GREENROOM_LOG_LEVEL", "INFO", "Least severe log lines kept.", one_of=("DEBUG", "INFO", "WARNING", "ERROR")
-    )},
-}  # fmt: skip
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["secrets"]},
+    },
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+}
 
 environment.finish()

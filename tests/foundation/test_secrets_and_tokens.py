@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from foundation import secrets, tokens
 from foundation.ids import new_id
-from foundation.logs import HideSecrets, without_secrets
+from foundation.logs import HideSecrets, json_lines, without_secrets
 
 
 @given(st.integers(1, tokens.MAX_NUMBER))
@@ -90,3 +91,10 @@ def test_our_own_tokens_keep_their_public_half_in_a_log():
     shown = without_secrets(f"unknown token {issued.text}!")
     assert issued.public_id in shown
     assert issued.text not in shown
+
+
+def test_a_json_log_line_tells_time_level_logger_and_event():
+    line = json_lines().format(logging.LogRecord("fleet", logging.WARNING, "", 0, "late by %d s", (7,), None))
+    told = json.loads(line)
+    assert (told["level"], told["logger"], told["event"]) == ("warning", "fleet", "late by 7 s")
+    assert told["timestamp"].endswith("Z")
