@@ -29,7 +29,8 @@ def third_party_tables() -> dict[str, str]:
 
 
 def sql_tables() -> dict[str, str]:
-    return _collected(SQL_TABLES_ATTRIBUTE)
+    """Tables without a model; their apps say what each is for. All are tenant tables."""
+    return dict.fromkeys(_collected(SQL_TABLES_ATTRIBUTE), "tenant")
 
 
 def _collected(attribute: str) -> dict[str, str]:
