@@ -9,9 +9,10 @@ from fleet.models.devices import (
     SignalState,
     SignalTransition,
 )
-from fleet.models.places import Counter, Place, Room, RoomDay, RoomGroup, RoomGroupMember, RoomWord
+from fleet.models.places import ClosedDay, Counter, Place, Room, RoomDay, RoomGroup, RoomGroupMember, RoomWord
 
 __all__ = [
+    "ClosedDay",
     "Counter",
     "Device",
     "IngestLiveness",

@@ -61,18 +61,22 @@ class Device(TenantModel):
     macs = ArrayField(models.CharField(max_length=17), default=list, blank=True)
     wanted_room = models.CharField(max_length=120, blank=True)  # the name it gave at enrollment
     wanted_account = models.CharField(max_length=254, blank=True)
-    security_level = models.PositiveSmallIntegerField(default=2)  # 1 token only, 2 key in a file, 3 key store, 4 TPM
+    # 1 token only, 2 key in a file, 3 key store, 4 TPM
+    security_level = models.PositiveSmallIntegerField(default=2)
     enrollment_key_id = models.UUIDField(null=True)  # which key brought it
 
     agent_name = models.CharField(max_length=40, blank=True)
     agent_version = models.CharField(max_length=40, blank=True)
     versions = models.JSONField(default=dict, blank=True)  # {"app": …, "os": …, "agent": …}
-    last_seen_at = models.DateTimeField(null=True, blank=True)  # by the server's clock; written at most each interval
-    next_due_at = models.DateTimeField(null=True, blank=True)  # past it the device is overdue; null: not watched
+    # by the server's clock; written at most each interval
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    # past it the device is overdue; null: not watched
+    next_due_at = models.DateTimeField(null=True, blank=True)
     silent_since = models.DateTimeField(null=True, blank=True)  # set by the sweep, cleared by a heartbeat
     clock_bad = models.BooleanField(default=False)  # its times were implausible
 
-    document = models.JSONField(default=dict, blank=True)  # latest heartbeat, whole; rewritten when it changed
+    # latest heartbeat, whole; rewritten when it changed
+    document = models.JSONField(default=dict, blank=True)
     document_digest = models.BinaryField(max_length=16, null=True)
     inventory = models.JSONField(default=dict, blank=True)  # latest inventory document
     inventory_digest = models.CharField(max_length=80, blank=True)
@@ -170,7 +174,8 @@ class MonitoringSettings(TenantModel):
     """How a customer's devices report. One row a tenant."""
 
     heartbeat_interval_s = models.PositiveIntegerField(default=60)
-    missed_heartbeats = models.PositiveSmallIntegerField(default=2)  # deadlines missed before a device is silent
+    # deadlines missed before a device is silent
+    missed_heartbeats = models.PositiveSmallIntegerField(default=2)
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant"], name="fleet_monitoring_settings_once")]

@@ -23,7 +23,9 @@ class Place(TenantModel):
         BUILDING = "building"
         FLOOR = "floor"
 
-    parent = TenantForeignKey("self", on_delete=models.PROTECT, related_name="children", null=True, blank=True)
+    parent = TenantForeignKey(
+        "self", on_delete=models.PROTECT, related_name="children", null=True, blank=True
+    )
     kind = models.CharField(max_length=12, choices=Kind)
     name = models.CharField(max_length=120)
     path = ArrayField(models.UUIDField(), default=list)  # its ancestors from the root, then itself
@@ -104,9 +106,13 @@ class Room(TenantModel):
 
     class Meta(TenantModel.Meta):
         indexes = [
-            models.Index(fields=["tenant", "name", "id"], condition=Q(retired_at=None), name="fleet_room_name"),
             models.Index(
-                fields=["tenant", "state", "name", "id"], condition=Q(retired_at=None), name="fleet_room_state"
+                fields=["tenant", "name", "id"], condition=Q(retired_at=None), name="fleet_room_name"
+            ),
+            models.Index(
+                fields=["tenant", "state", "name", "id"],
+                condition=Q(retired_at=None),
+                name="fleet_room_state",
             ),
             models.Index(fields=["tenant", "site_id", "name", "id"], name="fleet_room_site"),
             models.Index(fields=["tenant", "place", "name", "id"], name="fleet_room_place"),
@@ -141,7 +147,7 @@ class RoomWord(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "word", "room"], name="fleet_room_word_once"),
         ]
-        indexes = [models.Index(fields=["tenant", "room"], name="fleet_room_word_room")]
+        indexes = [models.Index(fields=["tenant", "room", "word"], name="fleet_room_word_of_room")]
 
 
 class RoomGroup(TenantModel):
@@ -186,9 +192,7 @@ class Counter(TenantModel):
     value = models.IntegerField(default=0)
 
     class Meta(TenantModel.Meta):
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "scope", "name"], name="fleet_counter_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["tenant", "scope", "name"], name="fleet_counter_once")]
 
 
 class RoomDay(TenantModel):
@@ -204,3 +208,12 @@ class RoomDay(TenantModel):
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "room", "day"], name="fleet_room_day_once")]
 
+
+class ClosedDay(TenantModel):
+    """The last local day whose health is computed, for the rooms of one time zone."""
+
+    time_zone = models.CharField(max_length=64)
+    day = models.DateField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant", "time_zone"], name="fleet_closed_day_once")]

@@ -7,6 +7,7 @@ from itertools import count
 
 from django.db import transaction
 
+from fleet.room_groups import set_up_customer
 from tenancy.models import Membership, Person, Tenant, User
 from tenancy.tenants import add_person, create_tenant
 
@@ -16,7 +17,9 @@ PASSWORD = "correct horse battery staple"
 
 def make_customer(name: str = "", *, at: datetime, time_zone: str = "Europe/Oslo") -> Tenant:
     with transaction.atomic():
-        return create_tenant(name or f"Customer {next(_numbers)}", time_zone=time_zone, at=at)
+        made = create_tenant(name or f"Customer {next(_numbers)}", time_zone=time_zone, at=at)
+        set_up_customer(made, at=at)
+        return made
 
 
 def make_operator(name: str = "Operations", *, at: datetime) -> Tenant:
@@ -26,11 +29,17 @@ def make_operator(name: str = "Operations", *, at: datetime) -> Tenant:
 
 def make_user(home: Tenant, *, at: datetime, name: str = "Ingrid Solberg") -> User:
     return User.objects.create_user(
-        email=f"person-{next(_numbers)}-{home.number}@example.com", name=name, home=home, password=PASSWORD, at=at
+        email=f"person-{next(_numbers)}-{home.number}@example.com",
+        name=name,
+        home=home,
+        password=PASSWORD,
+        at=at,
     )
 
 
-def make_person(home: Tenant, role: str = "pro_manager", *, at: datetime, name: str = "Ingrid Solberg") -> Person:
+def make_person(
+    home: Tenant, role: str = "pro_manager", *, at: datetime, name: str = "Ingrid Solberg"
+) -> Person:
     """Somebody of the organisation who can sign in with PASSWORD."""
     with transaction.atomic():
         return add_person(make_user(home, at=at, name=name), to=home, role=role, at=at)

@@ -74,7 +74,7 @@ def test_adding_a_person_twice_changes_nothing_and_each_write_left_its_event(cus
         actions = list(
             AuditEvent.objects.for_tenant(customer).order_by("id").values_list("action", flat=True)
         )
-    assert sorted(actions) == ["person.create", "role.assign", "tenant.create"]
+    assert sorted(actions) == ["group.create", "person.create", "role.assign", "tenant.create"]
     assert [each for each, _ in tenants_of(user)] == [customer]
 
 
