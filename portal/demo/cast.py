@@ -43,7 +43,9 @@ OSLO = DemoSite(
     (("country", "Norway"), ("city", "Oslo"), ("building", "Oslo HQ")),
     "NO",
     "Europe/Oslo",
-    _names("Aurora Bjerk Dovre Ekeberg Finse Galdhø Hardanger Isfjord Jotun Kolsås Lofoten Mjøsa Nordmarka Oppdal Preikestol Rondane"),
+    _names(
+        "Aurora Bjerk Dovre Ekeberg Finse Galdhø Hardanger Isfjord Jotun Kolsås Lofoten Mjøsa Nordmarka Oppdal Preikestol Rondane"
+    ),
 )
 LONDON = DemoSite(
     (("country", "United Kingdom"), ("city", "London"), ("building", "Bishopsgate")),
@@ -61,7 +63,9 @@ BRISTOL = DemoSite(
     (("country", "United Kingdom"), ("city", "Bristol"), ("building", "Harbour Clinic")),
     "GB",
     "Europe/London",
-    _names("Avon Brunel Clifton Dundry Easton Filton Gorge Henbury Keynsham Leigh Mendip Nailsea Redland Severn"),
+    _names(
+        "Avon Brunel Clifton Dundry Easton Filton Gorge Henbury Keynsham Leigh Mendip Nailsea Redland Severn"
+    ),
 )
 LAKEVIEW = DemoSite(
     (("country", "United States"), ("state", "Illinois"), ("city", "Chicago"), ("building", "Lakeview")),
