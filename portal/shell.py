@@ -2,17 +2,89 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 
+from fleet import counters
+from portal.access import Principal
+
+
+@dataclass(frozen=True)
+class Section:
+    """An entry of the menu. `names` are the beginnings of the URL names that belong to it."""
+
+    url: str
+    label: str
+    icon: str
+    permission: str
+    names: tuple[str, ...]
+    key: str = ""  # pressed after G
+    counted: tuple[str, ...] = ()  # counters whose sum stands beside it
+    manage: bool = False
+
+
+SECTIONS = (
+    Section("portal:overview", "Overview", "overview", "rooms.view", ("overview",), "o"),
+    Section("portal:room-list", "Rooms", "room", "rooms.view", ("room",), "r", ("rooms.",)),
+    Section(
+        "portal:incident-list",
+        "Incidents",
+        "incident",
+        "tickets.view",
+        ("incident",),
+        "i",
+        ("incidents.open",),
+    ),
+    Section("portal:site-list", "Sites", "building", "rooms.view", ("site",), "s", manage=True),
+    Section("portal:group-list", "Room groups", "groups", "groups.view", ("group",), manage=True),
+    Section(
+        "portal:key-list", "Enrollment", "key", "keys.download", ("key", "join", "device"), "e", manage=True
+    ),
+    Section("portal:signal-settings", "Settings", "settings", "settings.view", ("signal",), manage=True),
+)
+CONSOLE_SECTIONS = (
+    Section("portal:queue", "Queue", "incident", "queue.work", ("queue",), "q"),
+    Section("portal:console-tenants", "Tenants", "users", "queue.work", ("console-tenants",), "t"),
+)
+
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    principal = getattr(request, "principal", None)
+    """Context of every page. Counters are read only by a page that shows the frame."""
+    principal: Principal | None = getattr(request, "principal", None)
     if principal is None:
         return {"principal": None}
     return {
         "principal": principal,
         "organisations": getattr(request, "organisations", []),
         "may": {permission.replace(".", "_"): True for permission in principal.permissions},
+        "menu": lambda: _menu(request, principal, SECTIONS),
+        "console_menu": lambda: _menu(request, principal, CONSOLE_SECTIONS),
+        "works_the_queue": principal.by_operator and principal.may("queue.work"),
+        "demo": principal.tenant.is_demo,
     }
+
+
+def _menu(request: HttpRequest, principal: Principal, sections: tuple[Section, ...]) -> list[dict[str, Any]]:
+    match = request.resolver_match
+    current = (match.url_name or "") if match else ""
+    numbers = cache(lambda: counters.of(principal.tenant.id))
+    return [
+        {
+            "url": section.url,
+            "label": section.label,
+            "icon": section.icon,
+            "key": section.key,
+            "manage": section.manage,
+            "current": current.startswith(section.names),
+            "count": _total(numbers(), section.counted) if section.counted else None,
+        }
+        for section in sections
+        if principal.may(section.permission)
+    ]
+
+
+def _total(numbers: dict[str, int], names: tuple[str, ...]) -> int:
+    return sum(value for name, value in numbers.items() if name.startswith(names))

@@ -7,6 +7,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("", include("portal.web.urls")),
+    path("", include("portal.sign_in_urls")),
     path("api/v1", include("portal.api.urls")),
     path("device/v1", include("portal.api.device_urls")),
 ]

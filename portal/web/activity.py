@@ -1,0 +1,87 @@
+"""What happened in a room, newest first: signals that turned, tickets, and what people did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fleet.models import Device, Room, SignalTransition
+from incidents.models import Incident
+from incidents.rules import RULES
+from portal.web.words import SIGNAL_STATES
+from tenancy.models import AuditEvent
+
+SHOWN = 20
+DID = {  # action: icon and words; others are not for this page
+    "room.create": ("room", "added this room"),
+    "room.update": ("settings", "changed this room"),
+    "room.move": ("forward", "moved this room"),
+    "room.suppress": ("belloff", "suppressed this room"),
+    "room.unsuppress": ("bell", "ended the suppression"),
+    "device.accept": ("check", "accepted"),
+    "device.enroll": ("key", "enrolled"),
+    "device.unenroll": ("x", "unenrolled"),
+    "device.move": ("forward", "moved"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    at: datetime
+    icon: str
+    tone: str
+    who: str
+    text: str
+    note: str = ""
+    incident_id: UUID | None = None
+
+
+def of_room(room: Room, devices: list[Device]) -> list[Line]:
+    """At most SHOWN lines; the room's tenant is entered."""
+    lines = [*_turned(room, devices), *_tickets(room), *_done(room, devices)]
+    return sorted(lines, key=lambda line: line.at, reverse=True)[:SHOWN]
+
+
+def _turned(room: Room, devices: list[Device]) -> list[Line]:
+    rows = SignalTransition.objects.for_tenant(room.tenant_id).filter(device_id__in=[each.id for each in devices])
+    lines = []
+    for row in rows.order_by("-at", "-id")[:SHOWN]:
+        if row.before == "unknown" and row.after == "healthy":
+            continue  # the first report of a signal is no news
+        rule = RULES.get(row.signal)
+        tone, label = SIGNAL_STATES[row.after]
+        name = f"{rule.component if rule else row.signal} {row.instance}".strip()
+        note = row.detail if row.after == "unhealthy" else ""
+        lines.append(Line(row.at, "incident", "" if tone in ("ok", "none") else tone, name, f"turned {label.lower()}", note))
+    return lines
+
+
+def _tickets(room: Room) -> list[Line]:
+    rows = Incident.objects.for_tenant(room.tenant_id).filter(room=room).order_by("-opened_at", "-id")[:SHOWN]
+    lines = []
+    for row in rows:
+        lines.append(Line(row.opened_at, "incident", "bad", row.number, "opened", row.summary, row.id))
+        if row.resolved_at:
+            lines.append(Line(row.resolved_at, "check", "ok", row.number, "resolved", row.summary, row.id))
+    return lines
+
+
+def _done(room: Room, devices: list[Device]) -> list[Line]:
+    ids = [room.id, *(each.id for each in devices)]
+    rows = AuditEvent.objects.for_tenant(room.tenant_id).filter(
+        object_kind__in=["room", "device"], object_id__in=ids, action__in=list(DID), result="successful"
+    )
+    return [_deed(row) for row in rows.order_by("-id")[:SHOWN]]
+
+
+def _deed(event: Any) -> Line:
+    icon, words = DID[event.action]
+    about = event.object_name if event.object_kind == "device" else ""
+    note = ", ".join(_changed(event.after)) if event.action in ("room.update", "room.suppress") else ""
+    return Line(event.at, icon, "", event.actor_name or "Greenroom", f"{words} {about}".strip(), note)
+
+
+def _changed(after: dict[str, Any] | None) -> list[str]:
+    return [f"{name.replace('_', ' ')}: {value}" for name, value in (after or {}).items() if name != "until" and value]

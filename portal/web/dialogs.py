@@ -1,0 +1,41 @@
+"""Questions before what cannot be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpResponse
+from django.views.decorators.http import require_http_methods
+
+from foundation.errors import DomainError
+from portal import htmx
+from portal.access import TenantRequest
+from portal.web.forms import Form, posted
+
+form_view = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def confirm(
+    request: TenantRequest,
+    question: str,
+    *,
+    submit: str,
+    explain: str,
+    back: str,
+    to: str,
+    change: Callable[[], Any],
+    said: str,
+) -> HttpResponse:
+    """Ask before what cannot be undone; the domain may still refuse."""
+    form = Form(posted(request))
+    if request.method == "POST":
+        try:
+            change()
+        except DomainError as error:
+            form.add_error(None, error.message)
+        else:
+            return htmx.done(request, said, to=to)
+    return htmx.dialog(
+        request, question, submit=submit, back=back, form=form, explain=explain, danger=True
+    )

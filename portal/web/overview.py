@@ -1,0 +1,209 @@
+"""Overview: is all well, where not, and what waits on this organisation."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from fleet import counters
+from fleet.models import Device, Place, Room, RoomDay
+from foundation import clock
+from incidents.models import Incident
+from portal import htmx
+from portal.access import TenantRequest, View, requires
+from portal.web.charts import Point, line_chart
+from portal.web.words import SEVERITIES
+
+MAPPED_ROOMS = 2_000  # more are drawn as one bar a site
+TREND_ROOMS = 2_000  # more room-days than a page should add up
+TREND_DAYS = 30
+SITES_SHOWN = 40
+TICKETS_SHOWN = 6
+CELLS = {
+    "unhealthy": "bad",
+    "unmonitored": "off",
+    "suppressed": "mute",
+    "onboarding": "info",
+    "unenrolled": "none",
+}
+STATE_ORDER = ("healthy", "unhealthy", "unmonitored", "suppressed", "onboarding")
+
+
+@dataclass
+class Site:
+    """One line of the fleet map."""
+
+    id: UUID
+    name: str
+    numbers: dict[str, int]
+    cells: list[str] = field(
+        default_factory=list
+    )  # class of each room's cell; empty where there are too many
+
+    @property
+    def total(self) -> int:
+        return sum(self.numbers.values())
+
+    @property
+    def counted(self) -> int:
+        return self.total - self.numbers.get("unenrolled", 0) - self.numbers.get("onboarding", 0)
+
+    @property
+    def unwell(self) -> int:
+        return self.numbers.get("unhealthy", 0) + self.numbers.get("unmonitored", 0)
+
+    @property
+    def share(self) -> str:
+        return f"{100 * (self.counted - self.unwell) / self.counted:.0f}%" if self.counted else ""
+
+    @property
+    def parts(self) -> list[tuple[str, int]]:
+        return [(CELLS.get(state, "ok"), self.numbers.get(state, 0)) for state in STATE_ORDER]
+
+
+def _operators_go_to_the_console(view: View) -> View:
+    """Somebody without a customer's portal has no overview: the console is where he works."""
+
+    @wraps(view)
+    def checked(request: TenantRequest) -> HttpResponseBase:
+        if request.principal is None and request.user.is_authenticated:
+            return HttpResponseRedirect(reverse("portal:queue"))
+        return view(request)
+
+    return checked
+
+
+@require_GET
+@_operators_go_to_the_console
+@requires("rooms.view")
+def overview(request: TenantRequest) -> HttpResponse:
+    numbers = counters.of(request.tenant.id)
+    rooms = {
+        name.removeprefix(counters.ROOMS): n for name, n in numbers.items() if name.startswith(counters.ROOMS)
+    }
+    total = sum(rooms.values())
+    open_tickets = _open_tickets(request) if request.principal.may("tickets.view") else []  # type: ignore[union-attr]
+    sites = _sites(request, mapped=total <= MAPPED_ROOMS)
+    live = htmx.live(
+        sorted(numbers.items()), open_tickets, [(site.id, site.name, site.cells) for site in sites]
+    )
+    if htmx.unchanged(request, live):
+        return htmx.nothing_new()
+    waiting = [ticket for ticket in open_tickets if ticket.state == Incident.State.NEEDS_ACTION]
+    severities = [
+        (level, numbers.get(f"incidents.{word.lower()}", 0)) for level, (_, word) in SEVERITIES.items()
+    ]
+    context = {
+        "total": total,
+        "tiles": [(state, rooms.get(state, 0), _note(state, rooms, total)) for state in STATE_ORDER],
+        "attention": rooms.get("unhealthy", 0) + rooms.get("unmonitored", 0),
+        "healthy": rooms.get("healthy", 0),
+        "sites": sites[:SITES_SHOWN],
+        "more_sites": max(len(sites) - SITES_SHOWN, 0),
+        "waiting": waiting[:TICKETS_SHOWN],
+        "waiting_total": numbers.get("incidents.needs_action", 0),
+        "tickets": sorted(open_tickets, key=lambda each: (each.severity, each.opened_at))[:TICKETS_SHOWN],
+        "open_total": numbers.get("incidents.open", 0),
+        "severities": severities,
+        "severity_parts": [(SEVERITIES[level][0], number) for level, number in severities],
+        "trend": _trend(request) if total <= TREND_ROOMS else None,
+        "arriving": Device.objects.for_tenant(request.tenant).onboarding().count(),
+    }
+    return htmx.page(request, "overview/overview.html", context, live=live)
+
+
+@dataclass(frozen=True)
+class OpenTicket:
+    id: UUID
+    number: str
+    summary: str
+    state: str
+    severity: int
+    opened_at: Any
+    due_at: Any
+    room: str
+    place: str
+
+
+def _open_tickets(request: TenantRequest) -> list[OpenTicket]:
+    """The most severe, and those that wait on the customer, oldest first."""
+    rows = Incident.objects.for_tenant(request.tenant).open().filter(suppressed=False)
+    columns = (
+        "id",
+        "number",
+        "summary",
+        "state",
+        "severity",
+        "opened_at",
+        "due_at",
+        "room__name",
+        "room__place__name",
+    )
+    waiting = rows.waiting_on_customer().order_by("opened_at", "id").values_list(*columns)[:TICKETS_SHOWN]
+    severe = rows.order_by("severity", "opened_at", "id").values_list(*columns)[:TICKETS_SHOWN]
+    found = {row[0]: OpenTicket(*row[:7], row[7] or "", row[8] or "") for row in [*waiting, *severe]}
+    return list(found.values())
+
+
+def _sites(request: TenantRequest, *, mapped: bool) -> list[Site]:
+    """Those with rooms, worst first."""
+    tenant_id = request.tenant.id
+    rooms = Room.objects.for_tenant(tenant_id).current().filter(site_id__isnull=False).order_by("name", "id")
+    cells: dict[UUID, list[str]] = {}
+    numbers: dict[UUID, Tally[str]] = {}
+    if mapped:
+        for site_id, state, warnings in rooms.values_list("site_id", "state", "open_warnings"):
+            cell = CELLS.get(state, "warn" if warnings else "")
+            cells.setdefault(site_id, []).append(cell)
+            numbers.setdefault(site_id, Tally())[state] += 1
+    places = Place.objects.for_tenant(tenant_id).filter(retired_at=None)
+    if mapped:
+        names = dict(places.filter(id__in=numbers).values_list("id", "name"))
+        sites = [Site(key, names.get(key, ""), dict(numbers[key]), cells[key]) for key in numbers]
+    else:
+        names = dict(places.values_list("id", "name"))
+        counted = counters.by_scope(tenant_id, names)
+        sites = [Site(key, names[key], held) for key, held in counted.items() if any(held.values())]
+    return sorted(sites, key=lambda site: (-site.unwell, site.name))
+
+
+def _note(state: str, rooms: dict[str, int], total: int) -> str:
+    if state == "healthy" and total:
+        return f"{100 * rooms.get('healthy', 0) / total:.1f}%"
+    return ""
+
+
+def _trend(request: TenantRequest) -> dict[str, Any] | None:
+    """Healthy room-days of counted ones, by day; None before there are two days."""
+    since = clock.now().date() - timedelta(days=TREND_DAYS)
+    days = (
+        RoomDay.objects.for_tenant(request.tenant).filter(day__gte=since).order_by("day").values_list("day")
+    )
+    points = [
+        Point(_day(day), 100 * healthy / counted)
+        for day, counted, healthy in days.annotate(
+            counted=Count("id"), healthy=Count("id", filter=Q(healthy=True))
+        )
+    ]
+    if len(points) < 2:
+        return None
+    change = points[-1].value - points[0].value
+    low = min(points, key=lambda point: point.value)
+    title = (
+        f"Healthy rooms by day, {points[0].label} to {points[-1].label}: {points[0].value:.1f}% at first, "
+        f"{points[-1].value:.1f}% at last, lowest {low.value:.1f}% on {low.label}."
+    )
+    return {"chart": line_chart(points, title=title), "change": change, "up": change >= 0, "points": points}
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b}"

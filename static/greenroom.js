@@ -1,0 +1,155 @@
+/* Greenroom behaviour: small and delegated. Works on swapped content because every listener sits on the document. */
+(function () {
+  "use strict";
+  const $ = (sel, root = document) => root.querySelector(sel);
+  const $$ = (sel, root = document) => [...root.querySelectorAll(sel)];
+  const TOAST_MS = 8000;
+
+  /* Toasts: made here for what happens on the page, by the server for what happened before it. ------- */
+  function toast(text, { tone = "ok", undo = "" } = {}) {
+    const box = $("[data-toasts]");
+    const el = document.createElement("div");
+    el.className = "toast";
+    el.dataset.tone = tone;
+    el.innerHTML = `<svg class="glyph" aria-hidden="true"><use/></svg><p></p>`;
+    $("use", el).setAttribute("href", `${box.dataset.sprite}#g-${tone}`);
+    $("p", el).textContent = text;
+    if (undo) {
+      const button = document.createElement("button");
+      button.className = "btn btn--sm";
+      button.type = "button";
+      button.textContent = "Undo";
+      button.addEventListener("click", () => { el.remove(); htmx.ajax("POST", undo, { source: document.body, swap: "none" }); });
+      el.append(button);
+    }
+    box.append(el);
+    expire(el);
+  }
+  /* A toast stays while the pointer or the focus is on it. */
+  function expire(el) {
+    setTimeout(() => { if (el.matches(":hover, :focus-within")) expire(el); else el.remove(); }, TOAST_MS);
+  }
+  $$("[data-toasts] .toast").forEach(expire);
+  document.addEventListener("greenroom:toast", (event) => toast(event.detail.text, event.detail));
+
+  /* Theme -------------------------------------------------------------- */
+  function toggleTheme() {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    try { localStorage.setItem("theme", root.dataset.theme); } catch (error) { /* storage may be blocked: lasts for this page */ }
+  }
+
+  /* Phone navigation --------------------------------------------------- */
+  function setNav(open) {
+    document.body.classList.toggle("nav-open", open);
+    const button = $("[data-nav]");
+    if (button) button.setAttribute("aria-expanded", String(open));
+    if (open) $(".side a").focus();
+  }
+
+  /* Dialogs come from the server into #dialog; focus returns to what opened them. */
+  let opener = null;
+  function openDialog() {
+    const dialog = $("#dialog dialog[data-modal]");
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    ($("[aria-invalid=true]", dialog) || $("[autofocus], .dialog__body input:not([type=hidden]), .dialog__body select, .dialog__body textarea", dialog) || $("[data-close]", dialog)).focus();
+    dialog.addEventListener("close", () => { if (!dialog.isConnected) return; $("#dialog").replaceChildren(); if (opener?.isConnected) opener.focus(); });
+  }
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.target?.id === "dialog") opener = event.detail.elt; });
+  document.addEventListener("htmx:afterSettle", openDialog);
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const dialog = event.detail.elt?.closest?.("dialog");
+    if (dialog && event.detail.xhr?.status === 204 && !event.detail.xhr.getResponseHeader("HX-Redirect")) dialog.close();
+  });
+  document.addEventListener("htmx:responseError", (event) => { if (event.detail.elt?.id !== "poll") failed(event); });
+  document.addEventListener("htmx:sendError", (event) => { if (event.detail.elt?.id !== "poll") failed(event); });
+  function failed(event) {
+    const status = event.detail.xhr?.status;
+    const reference = event.detail.xhr?.getResponseHeader("X-Request-Id");
+    toast(status === 403 ? "Your role does not allow this." : status === 404 ? "This no longer exists." :
+      `That did not work. Try again.${reference ? ` Reference ${reference}.` : ""}`, { tone: "bad" });
+  }
+
+  /* A list that changed under the pointer says so instead of moving. */
+  document.addEventListener("greenroom:waiting", (event) => {
+    const note = $("[data-waiting]");
+    if (!note) return;
+    const { added } = event.detail;
+    $("[data-waiting-text]", note).textContent = added ? `${added} new.` : "Its order changed.";
+    note.hidden = false;
+  });
+
+  document.addEventListener("click", (event) => {
+    const hit = (sel) => event.target.closest(sel);
+    let el;
+    if (hit("[data-theme-toggle]")) toggleTheme();
+    else if (hit("[data-nav]")) setNav(!document.body.classList.contains("nav-open"));
+    else if ((el = hit("[data-open]"))) document.getElementById(el.dataset.open)?.showModal();
+    else if ((el = hit("[data-close]"))) el.closest("dialog")?.close();
+    else if ((el = hit("[data-copy]"))) copy(document.getElementById(el.dataset.copy));
+    if (document.body.classList.contains("nav-open") && !hit(".side") && !hit("[data-nav]")) setNav(false);
+    $$("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target) || hit(".menu button, .menu a")) menu.open = false; });
+    if (event.target.tagName === "DIALOG") event.target.close();
+  });
+
+  function copy(source) {
+    const text = source.textContent.trim();
+    const select = () => { getSelection().selectAllChildren(source); toast("Selected. Press Ctrl+C to copy."); };
+    if (!navigator.clipboard) return select(); // only on https and localhost
+    navigator.clipboard.writeText(text).then(() => toast("Copied"), select);
+  }
+
+  /* Forms that send themselves when a choice changes */
+  document.addEventListener("change", (event) => { if (event.target.matches("[data-submit]")) event.target.form.requestSubmit(); });
+
+  /* Keyboard ----------------------------------------------------------- */
+  const rows = () => $$("[data-rows] > [id]");
+  const current = () => rows().find((row) => row.hasAttribute("aria-current"));
+  function markRow(row) {
+    rows().forEach((each) => { if (each === row) each.setAttribute("aria-current", "true"); else each.removeAttribute("aria-current"); });
+  }
+  function moveRow(step) {
+    const list = rows();
+    if (!list.length) return;
+    const at = list.indexOf(current());
+    const next = list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + step))];
+    markRow(next);
+    next.scrollIntoView({ block: "nearest" });
+    const link = $("a", next);
+    link.focus({ preventScroll: true });
+    if (link.hasAttribute("hx-get")) htmx.trigger(link, "greenroom:preview");
+  }
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const row = event.detail.elt?.closest?.("[data-rows] > [id]");
+    if (row) markRow(row);
+  });
+  function press(name) {
+    const button = $(`[data-key="${name}"]`);
+    if (button) button.tagName === "TEXTAREA" ? button.focus() : button.click();
+    return button;
+  }
+  let leader = false;
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { setNav(false); $$("details.menu[open]").forEach((d) => { d.open = false; }); return; }
+    if (event.metaKey || event.ctrlKey || event.altKey) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog[open]")) return;
+    if (localStorage.getItem("shortcuts") === "off") return;
+    const key = event.key;
+    if (leader) { leader = false; const link = $(`[data-go="${CSS.escape(key)}"]`); if (link) location.href = link.href; return; }
+    if (key === "g") leader = true;
+    else if (key === "/") { const box = $("[data-search]"); if (box) { event.preventDefault(); box.focus(); } }
+    else if (key === "?") $("#shortcuts")?.showModal();
+    else if (key === "j") moveRow(1);
+    else if (key === "k") moveRow(-1);
+    else if (key === "Enter" && current() && event.target === $("a", current())) { event.preventDefault(); location.href = current().dataset.href || $("a", current()).href; }
+    else if (key === "a" || key === "r") { if (press(key)) event.preventDefault(); }
+  });
+  const shortcuts = $("[data-shortcuts]");
+  if (shortcuts) {
+    shortcuts.checked = localStorage.getItem("shortcuts") !== "off";
+    shortcuts.addEventListener("change", () => localStorage.setItem("shortcuts", shortcuts.checked ? "on" : "off"));
+  }
+})();
