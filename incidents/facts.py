@@ -45,10 +45,6 @@ class DeviceFacts:
     silent_since: datetime | None = None
     expected: Mapping[str, Any] = field(default_factory=dict)  # equipment its room must have
 
-    @property
-    def platform(self) -> str:
-        return PLATFORMS.get(self.kind, "")
-
     def unhealthy(self, signal: str) -> Iterator[SignalFact]:
         return (fact for fact in self.signals if fact.signal == signal and fact.state == UNHEALTHY)
 

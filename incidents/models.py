@@ -30,7 +30,9 @@ class Incident(TenantModel):
     OPEN_STATES = states.OPEN
 
     number = models.CharField(max_length=10)  # INC- and six characters without 0 O 1 I
-    device = TenantForeignKey(Device, on_delete=models.PROTECT, related_name="incidents", null=True, blank=True)
+    device = TenantForeignKey(
+        Device, on_delete=models.PROTECT, related_name="incidents", null=True, blank=True
+    )
     room = TenantForeignKey(Room, on_delete=models.PROTECT, related_name="incidents", null=True, blank=True)
     signal = models.CharField(max_length=40)
     instance = models.CharField(max_length=64, blank=True)
@@ -52,7 +54,9 @@ class Incident(TenantModel):
     assignee_user_id = models.UUIDField(null=True, blank=True)  # the same person over all customers
     respond_by = models.DateTimeField(null=True, blank=True)  # first response of the operator is due
     responded_at = models.DateTimeField(null=True, blank=True)
-    due_at = models.DateTimeField(null=True, blank=True)  # next the operator owes something; null: nothing now
+    due_at = models.DateTimeField(
+        null=True, blank=True
+    )  # next the operator owes something; null: nothing now
     updated_at = models.DateTimeField()
     version = models.PositiveIntegerField(default=1)
 
@@ -166,7 +170,9 @@ class IncidentTerms(TenantModel):
     """What a customer is promised. One row a tenant; absent means the defaults."""
 
     first_response_s = models.PositiveIntegerField(default=4 * 3600)
-    close_after_s = models.PositiveIntegerField(default=7 * 86400)  # healthy that long, a resolved ticket closes
+    close_after_s = models.PositiveIntegerField(
+        default=7 * 86400
+    )  # healthy that long, a resolved ticket closes
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant"], name="incidents_terms_once")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from incidents.facts import DeviceFacts, Finding
+from incidents.facts import PLATFORMS, DeviceFacts, Finding
 from incidents.severity import Severity
 
 
@@ -62,8 +62,12 @@ class Rule:
 
     def findings(self, facts: DeviceFacts) -> Iterator[Finding]:
         """One for each component at fault, none where all is well."""
-        if not self.derived or facts.platform in self.platforms:
+        if self.applies_to(facts.kind):
             yield from self.judge(facts)
+
+    def applies_to(self, kind: str) -> bool:
+        """What a device reports of itself counts on every platform: whoever reports a component has it."""
+        return not self.derived or PLATFORMS.get(kind) in self.platforms
 
 
 RULES: dict[str, Rule] = {}

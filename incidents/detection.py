@@ -1,0 +1,185 @@
+"""From what the fleet saw to tickets: after a batch of heartbeats, after silence, when a timer is due.
+
+Callers read the clock and hand in the time; `at` is aware, UTC, and by the server's clock: watching periods count
+from when a fault was heard of, while the fault itself keeps the time of its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from fleet.models import Device, SignalState
+from foundation import timers
+from foundation.context import tenant
+from foundation.tenant_tables import TenantQuerySet
+from incidents import watching
+from incidents.counting import Tally
+from incidents.evaluation import Key, Outcome, Wanted, reconcile
+from incidents.facts import UNHEALTHY
+from incidents.lifecycle import reopen_all
+from incidents.models import Incident, IncidentEntry
+from incidents.moves import held
+from incidents.rules import RULES
+from incidents.signal_values import effective
+from incidents.states import OPEN, Event
+from incidents.timeline import Line, write
+
+BUSY = timedelta(seconds=1)  # until a row another worker holds is looked at again
+DERIVED = frozenset(key for key, rule in RULES.items() if rule.derived)
+REPORTED = frozenset(RULES) - DERIVED
+
+
+class SignalChange(Protocol):
+    """One change of a reported signal, as a heartbeat told it."""
+
+    @property
+    def tenant_id(self) -> UUID: ...
+    @property
+    def device_id(self) -> UUID: ...
+    @property
+    def signal(self) -> str: ...
+    @property
+    def instance(self) -> str: ...
+    @property
+    def before(self) -> str: ...
+    @property
+    def after(self) -> str | None: ...
+
+
+class Changes(Protocol):
+    """What a batch changed: signals in the order of their events, devices heard again after silence."""
+
+    @property
+    def signals(self) -> Sequence[SignalChange]: ...
+    @property
+    def returned(self) -> Sequence[Device]: ...
+
+
+def evaluate(changes: Changes, *, at: datetime) -> Outcome:
+    """After a batch, in its transaction. Enters each tenant with changes, in the order of their ids; the cost is
+    a fixed number of statements for each of them, whatever the number of its changes."""
+    by_tenant: dict[UUID, Wanted] = {}
+    for change in changes.signals:
+        if change.signal in REPORTED:
+            _want(by_tenant.setdefault(change.tenant_id, Wanted()), change)
+    for device in changes.returned:
+        pairs = by_tenant.setdefault(device.tenant_id, Wanted()).pairs
+        pairs |= {(device.id, signal) for signal in DERIVED}
+    return _reconcile_each(by_tenant, at=at)
+
+
+def evaluate_silence(devices: Iterable[Device], *, at: datetime) -> Outcome:
+    """Devices that were just marked silent (fleet.silence), in the transaction that marked them."""
+    by_tenant: dict[UUID, Wanted] = {}
+    for device in devices:
+        pairs = by_tenant.setdefault(device.tenant_id, Wanted()).pairs
+        pairs |= {(device.id, signal) for signal in DERIVED}
+    return _reconcile_each(by_tenant, at=at)
+
+
+def evaluate_timer(tenant_id: UUID, subject: str, *, at: datetime) -> Outcome:
+    """A watching period has ended (kind watching.WATCH): the ticket opens if the signal is still unhealthy.
+
+    Of an entered tenant. A signal a batch of heartbeats holds at this moment is looked at again shortly, so that
+    neither waits for the other. Safe when late or repeated.
+    """
+    key = watching.parse(subject)
+    row = _free(tenant_id, key)
+    if row is None:
+        if _states(tenant_id, key).filter(watch_until__isnull=False).exists():
+            timers.set_timer(watching.WATCH, subject, due_at=at + BUSY, tenant_id=tenant_id)
+        return Outcome()
+    if row.watch_until is None or row.watch_until > at:
+        return Outcome()
+    return reconcile(tenant_id, Wanted(pairs={key[:2]}), at=at)
+
+
+def evaluate_devices(tenant_id: UUID, device_ids: Iterable[UUID], *, at: datetime) -> Outcome:
+    """Devices that were accepted, unenrolled, moved or quarantined, of an entered tenant.
+
+    Faults of one now enrolled are evaluated, tickets of one unenrolled end, tickets follow a device to its room.
+    """
+    wanted = Wanted(devices=set(device_ids))
+    if not wanted.devices:
+        return Outcome()
+    outcome = reconcile(tenant_id, wanted, at=at)
+    _follow(tenant_id, wanted.devices, at=at)
+    return outcome
+
+
+def evaluate_signal(tenant_id: UUID, signal: str, *, at: datetime) -> Outcome:
+    """A signal was turned on: what is unhealthy now becomes a fault. Of an entered tenant."""
+    rows = SignalState.objects.for_tenant(tenant_id).filter(signal=signal, state=UNHEALTHY)
+    keys = {(row.device_id, row.signal, row.instance) for row in rows}
+    wanted = Wanted(pairs={key[:2] for key in keys}, turned=keys)
+    return reconcile(tenant_id, wanted, at=at) if keys else Outcome()
+
+
+def recheck(tenant_id: UUID, incident_id: UUID, *, at: datetime) -> bool:
+    """One watching period after a person resolved a ticket: still unhealthy reopens it. Returns whether it did.
+
+    Of an entered tenant. A fault that went away and came back in between has a watching period of its own.
+    """
+    known = Incident.objects.for_tenant(tenant_id).filter(id=incident_id).select_related("device").first()
+    if known is None or known.device is None or known.device.status != Device.Status.ENROLLED:
+        return False
+    of_signal = effective(tenant_id).of(known.signal)
+    rows = _states(tenant_id, (known.device.id, known.signal, known.instance)).select_for_update(no_key=True)
+    row = rows.first()
+    if row is None or row.state != UNHEALTHY or row.watch_until is not None:
+        return False
+    if of_signal is None or not of_signal.enabled:
+        return False
+    found = held(tenant_id, Event.REOPEN, id=incident_id)
+    reopen_all(found, at=at, text="Still unhealthy one watching period after it was resolved.")
+    return bool(found)
+
+
+def _want(wanted: Wanted, change: SignalChange) -> None:
+    key = (change.device_id, change.signal, change.instance)
+    wanted.pairs.add(key[:2])
+    if change.after != UNHEALTHY:
+        wanted.recovered.add(key)
+    elif change.before != UNHEALTHY:
+        wanted.turned.add(key)
+
+
+def _reconcile_each(by_tenant: dict[UUID, Wanted], *, at: datetime) -> Outcome:
+    outcome = Outcome()
+    for tenant_id in sorted(by_tenant):
+        with tenant(tenant_id):
+            outcome += reconcile(tenant_id, by_tenant[tenant_id], at=at)
+    return outcome
+
+
+def _states(tenant_id: UUID, key: Key) -> TenantQuerySet[SignalState]:
+    device_id, signal, instance = key
+    rows = SignalState.objects.for_tenant(tenant_id)
+    return rows.filter(device_id=device_id, signal=signal, instance=instance)
+
+
+def _free(tenant_id: UUID, key: Key) -> SignalState | None:
+    """The state, held; None where there is none or another worker holds it."""
+    return _states(tenant_id, key).select_for_update(no_key=True, skip_locked=True).first()
+
+
+def _follow(tenant_id: UUID, device_ids: set[UUID], *, at: datetime) -> None:
+    """Open tickets go with their device to its room, and count there."""
+    devices = Device.objects.for_tenant(tenant_id).filter(id__in=device_ids, room__isnull=False)
+    rooms: dict[UUID | None, UUID | None] = dict(devices.values_list("id", "room_id"))
+    known = held(tenant_id, device_id__in=list(rooms), state__in=OPEN)
+    moved = [each for each in known if rooms[each.device_id] != each.room_id]
+    if not moved:
+        return
+    tally = Tally(tenant_id)
+    tally.was(moved)
+    for incident in moved:
+        incident.room_id, incident.updated_at = rooms[incident.device_id], at
+        incident.version += 1
+    Incident.objects.for_tenant(tenant_id).bulk_update(moved, ["room_id", "updated_at", "version"])
+    write([Line(each, IncidentEntry.Kind.MOVED) for each in moved], tenant_id=tenant_id, at=at)
+    tally.now(moved)
+    tally.write(at=at)
