@@ -5,7 +5,6 @@ hides the real state, and no healed drill makes an unknown camera a healthy one.
 """
 
 import json
-import logging
 import re
 import time
 from dataclasses import asdict, dataclass, replace
@@ -19,8 +18,6 @@ from agent.signals import KEYS, Reported, Signals
 OWN_INSTANCE = "drill"
 INJECTED, OVER = "injected for a drill", "the drill is over (injected for a drill)"
 _REMEMBERED_S = 8 * 86400.0  # longer than a resolved incident may still be reopened
-
-log = logging.getLogger("agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +44,14 @@ def parse_fault(text: str) -> Fault:
 
 
 def load_faults(home: Path) -> list[Fault]:
-    """Those that are on and those lately over. A file that makes no sense is no fault."""
+    """Those that are on and those lately over. Raises AgentError if the file makes no sense."""
     path = home / "faults"
     try:
         found = [_checked(each) for each in json.loads(path.read_text())]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        log.warning("cannot read %s: %s", path, error)
-        return []
+    except (OSError, ValueError, TypeError) as error:
+        raise AgentError(f"cannot read {path}: {error}; remove it") from None
     return [each for each in found if each.active or time.time() - each.changed_at < _REMEMBERED_S]
 
 
@@ -95,7 +91,7 @@ def injected(real: Signals, faults: list[Fault]) -> Signals:
 def _checked(found: Any) -> Fault:
     fault = Fault(**found)
     parse_fault(fault.name)
-    return fault
+    return replace(fault, active=bool(fault.active), changed_at=float(fault.changed_at))
 
 
 def _save(home: Path, faults: list[Fault]) -> None:

@@ -61,6 +61,7 @@ class Watch:
         attempt = Attempts()
         disk = attempt("disk", portable.system_disk)
         app = self._state.app_process
+        drills = attempt("faults", lambda: load_faults(self._home)) or []
         facts = Facts(
             platform=self._reader.platform,
             devices=devices,
@@ -71,10 +72,10 @@ class Watch:
             drift_s=self._service_clock.drift_s(now),
             uptime_s=attempt("uptime", portable.uptime_s),
             app_running=attempt("processes", lambda: portable.is_running(app)) if app else None,
-            failed=attempt.failed,
+            failed=attempt.failed,  # last: what failed above
         )
         self._tell(*devices.failed, *system.failed, *attempt.failed)
-        seen = injected(signals(facts), load_faults(self._home))
+        seen = injected(signals(facts), drills)
         document = inventory(self._hardware, devices, system, _addresses)
         return Look(facts, seen, document)
 

@@ -41,6 +41,7 @@ class Service:
     inventories: list[dict[str, Any]] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)  # one for each of the next heartbeat requests
     extra: dict[str, Any] = field(default_factory=dict)  # added to the replies
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock_ahead: timedelta = timedelta()
     sins: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -76,7 +77,7 @@ class Service:
     def reply(self, epoch: str) -> dict[str, Any]:
         told = self.told.get(epoch)
         self.told[epoch] = self.watermark.get(epoch, 0)
-        now = datetime.now(UTC) + self.clock_ahead
+        now = self.now() + self.clock_ahead
         answer = {
             "epoch": epoch,
             "committed": told,
@@ -199,6 +200,7 @@ class Handler(BaseHTTPRequestHandler):
     def rotate(self, body: dict[str, Any]) -> None:
         if self.signed_in():
             self.check(body["signature"], "greenroom-rotate-v1", body["nonce"], "0190-device")
+            self.service.extra.pop("rotate", None)
             self.answer(200, {"token": self.service.new_token(), "expires_at": "2027-02-01T00:00:00Z"})
 
     def recover(self, body: dict[str, Any]) -> None:
