@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from fleet import health
 from fleet.models import Device
 from tenancy import audit
 
@@ -26,6 +27,8 @@ def quarantine(device: Device, sign: Sign, *, at: datetime) -> None:
     )
     if not watched.update(status=apart, status_since=at, next_due_at=None):
         return
+    if device.room_id is not None:
+        health.refresh(device.room_id, at=at)
     before = device.status
     device.status, device.status_since, device.next_due_at = apart, at, None
     audit.record(

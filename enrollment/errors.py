@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundation.errors import DomainError, NotAllowed
+from foundation.errors import Conflict, DomainError, NotAllowed
 
 
 class BadCredential(NotAllowed):
@@ -26,3 +26,9 @@ class EnrollmentRefused(DomainError):
     def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
         super().__init__(message, field=field)
         self.code = code
+
+
+class NotWaiting(Conflict):
+    """The device is not in a state in which that can be done to it."""
+
+    code = "wrong_state"

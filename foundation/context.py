@@ -56,7 +56,9 @@ def tenant(*ids: UUID | str) -> Iterator[tuple[UUID, ...]]:
             yield tenants
         finally:
             _current.reset(token)
-        if outer:  # on an error the rollback to the savepoint restores the outer list
+        if connection.needs_rollback:  # as on an error, the rollback to the savepoint restores the outer list
+            return
+        if outer:
             _show_rows_of(outer)
         else:
             _hide_rows()
