@@ -6,11 +6,11 @@ from when a fault was heard of, while the fault itself keeps the time of its eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
+from fleet.heartbeats import Changes, SignalChange
 from fleet.models import Device, SignalState
 from foundation import timers
 from foundation.context import tenant
@@ -32,32 +32,6 @@ DERIVED = frozenset(key for key, rule in RULES.items() if rule.derived)
 REPORTED = frozenset(RULES) - DERIVED
 
 
-class SignalChange(Protocol):
-    """One change of a reported signal, as a heartbeat told it."""
-
-    @property
-    def tenant_id(self) -> UUID: ...
-    @property
-    def device_id(self) -> UUID: ...
-    @property
-    def signal(self) -> str: ...
-    @property
-    def instance(self) -> str: ...
-    @property
-    def before(self) -> str: ...
-    @property
-    def after(self) -> str | None: ...
-
-
-class Changes(Protocol):
-    """What a batch changed: signals in the order of their events, devices heard again after silence."""
-
-    @property
-    def signals(self) -> Sequence[SignalChange]: ...
-    @property
-    def returned(self) -> Sequence[Device]: ...
-
-
 def evaluate(changes: Changes, *, at: datetime) -> Outcome:
     """After a batch, in its transaction. Enters each tenant with changes, in the order of their ids; the cost is
     a fixed number of statements for each of them, whatever the number of its changes."""
@@ -65,9 +39,9 @@ def evaluate(changes: Changes, *, at: datetime) -> Outcome:
     for change in changes.signals:
         if change.signal in REPORTED:
             _want(by_tenant.setdefault(change.tenant_id, Wanted()), change)
-    for device in changes.returned:
-        pairs = by_tenant.setdefault(device.tenant_id, Wanted()).pairs
-        pairs |= {(device.id, signal) for signal in DERIVED}
+    for heard in changes.returned:
+        pairs = by_tenant.setdefault(heard.tenant_id, Wanted()).pairs
+        pairs |= {(heard.device_id, signal) for signal in DERIVED}
     return _reconcile_each(by_tenant, at=at)
 
 
