@@ -1,0 +1,367 @@
+"""From accepted requests to facts: a batch of heartbeats is stored once, whatever is delivered how often (§2.2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import connection
+
+from fleet import health, signal_states, telemetry
+from fleet.heartbeat_batch import APART, OPEN, ROLLED_AFTER_MS, WATCHED, Known, Outcome, moment, work
+from fleet.models import MonitoringSettings
+from fleet.signal_reports import UNKNOWN, Change, changes
+from fleet.signal_states import SignalChange, Written
+from fleet.stream import Entry, Reply
+from foundation.context import tenant
+from tenancy.models import placement_of
+
+log = logging.getLogger(__name__)
+MOST_TENANTS = 40  # in one transaction: the policy reads the list of tenants for every row
+SEEN_EVERY_MS = 300_000  # how often Device.last_seen_at is written while nothing happens
+VOLATILE = ("seq", "t_wall", "t_mono", "metrics", "usage")  # in every heartbeat another; points have them
+
+__all__ = ["Changes", "CopySuspected", "Returned", "SignalChange", "apply", "groups"]
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A device was heard again after silence."""
+
+    tenant_id: UUID
+    device_id: UUID
+    room_id: UUID | None
+    silent_since: datetime
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CopySuspected:
+    """Two contents came under one number of one epoch: two devices use one identity. Told once an epoch."""
+
+    tenant_id: UUID
+    device_id: UUID
+    epoch: str
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch changed, in the order it happened. `replies` by device key: for every device of the batch."""
+
+    signals: list[SignalChange] = field(default_factory=list)  # of watched devices
+    returned: list[Returned] = field(default_factory=list)  # watched devices
+    copies: list[CopySuspected] = field(default_factory=list)
+    replies: dict[int, Reply] = field(default_factory=dict)
+    stored: int = 0
+    covered: int = 0  # repeated, or ahead of something still missing: not stored
+
+    def __bool__(self) -> bool:
+        """Whether anybody above needs to look."""
+        return bool(self.signals or self.returned or self.copies)
+
+
+def groups(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The entries by transaction: few tenants each, those of one placement together. Keeps the order of a tenant's."""
+    by_tenant: dict[UUID, list[Entry]] = {}
+    for entry in entries:
+        by_tenant.setdefault(entry.tenant_id, []).append(entry)
+    tenants = sorted(by_tenant, key=lambda each: (placement_of(each), each))
+    return [
+        [entry for each in tenants[start : start + MOST_TENANTS] for entry in by_tenant[each]]
+        for start in range(0, len(tenants), MOST_TENANTS)
+    ]
+
+
+def apply(entries: Sequence[Entry], *, at: datetime) -> Changes:
+    """Store a batch of at most MOST_TENANTS tenants, in the caller's transaction or one of its own.
+
+    Exactly once: what a watermark covers is skipped, so an entry may come again at any time. Raises ValueError (or
+    the database's DataError) for an entry that cannot be stored, and then stores nothing.
+    """
+    if not entries:
+        return Changes()
+    with tenant(*dict.fromkeys(entry.tenant_id for entry in entries)):
+        return _apply(entries, at=at)
+
+
+def _apply(entries: Sequence[Entry], *, at: datetime) -> Changes:
+    devices = _devices(entries)
+    wanted = {
+        (entry.device_key, entry.epoch): str(device.tenant_id)
+        for entry in entries
+        if (device := devices.get(entry.device_key)) is not None
+    }
+    if not wanted:
+        return Changes()
+    marks = telemetry.lock_marks(wanted, at=at)
+    outcome = work(entries, devices, marks, at_ms=_ms(at))
+    result = Changes(stored=outcome.stored, covered=outcome.covered)
+    touched = [device for device in devices.values() if _is_touched(device)]
+    if touched:
+        _write_devices(touched, result, at=at)
+    _set_deadlines(outcome, devices)
+    telemetry.store(outcome.points, outcome.marks.values())
+    telemetry.add_late(outcome.late)
+    telemetry.mark_due(_hours(outcome, at=at))
+    telemetry.keep_apart(outcome.apart)
+    _tell_copies(outcome, devices, result, at=at)
+    _answer(outcome, devices, marks, result)
+    return result
+
+
+# Devices -------------------------------------------------------------------------------------------------------
+
+_DEVICES = """
+SELECT device.tenant_id, device.key, device.id, device.room_id, device.status, device.document_digest,
+    device.inventory_digest, device.clock_bad, device.silent_since,
+    (extract(epoch FROM device.last_seen_at) * 1000)::bigint, device.next_due_at
+FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (tenant_id, key)
+JOIN fleet_device AS device USING (tenant_id, key)
+WHERE device.status <> 'unenrolled'
+"""
+
+
+def _devices(entries: Sequence[Entry]) -> dict[int, Known]:
+    """The devices of a batch by key. Those unenrolled or gone are left out: what they send is nobody's."""
+    wanted = {entry.device_key: entry.tenant_id for entry in entries}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _DEVICES, [telemetry.array(map(str, wanted.values())), telemetry.array(map(str, wanted))]
+        )
+        return {row[1]: Known(row) for row in cursor.fetchall()}
+
+
+def _is_touched(device: Known) -> bool:
+    """Whether its row is to be written: at most every five minutes while nothing happens."""
+    return bool(
+        device.document is not None
+        or device.seen_ms - device.last_seen_ms >= SEEN_EVERY_MS
+        or device.clock_bad != device.was_clock_bad
+        or (device.silent_since is not None and device.seen_ms > device.last_seen_ms)
+        or (device.next_due_at is not None and device.status == WATCHED)
+    )
+
+
+def _write_devices(touched: list[Known], result: Changes, *, at: datetime) -> None:
+    """Rows of devices, their signal states, and what that means to those above."""
+    versions = _lock(touched)
+    open_ones = [device for device in touched if device.status in OPEN]
+    _write_states([device for device in open_ones if device.reports], result)
+    by_tenant: dict[UUID, list[Known]] = {}
+    for device in touched:
+        by_tenant.setdefault(device.tenant_id, []).append(device)
+    for tenant_id, some in by_tenant.items():
+        _refresh(tenant_id, some)
+        _write_documents(
+            tenant_id, [d for d in some if d.document is not None and d.status in OPEN], versions
+        )
+    for device in open_ones:
+        if device.silent_since is not None and device.seen_ms > device.last_seen_ms:
+            heard = moment(device.seen_ms)
+            if device.status == WATCHED:
+                result.returned.append(
+                    Returned(device.tenant_id, device.device_id, device.room_id, device.silent_since, heard)
+                )
+        if device.next_due_at is not None and device.status == WATCHED:  # watched from now on
+            known = {(change.device_id, change.signal, change.instance) for change in result.signals}
+            faults = signal_states.unhealthy(device.tenant_id, device.device_id, device.room_id)
+            result.signals += [f for f in faults if (f.device_id, f.signal, f.instance) not in known]
+    rooms = {device.room_id for device in touched if device.silent_since is not None and device.room_id}
+    if rooms:
+        health.refresh_many(rooms, at=at)
+
+
+def _lock(touched: list[Known]) -> dict[UUID, dict[str, Any]]:
+    """Lock rows in the order of their ids and read again what people may have changed meanwhile: a device accepted
+    a moment ago is watched, and whoever accepts it next finds our states. Returns the versions known."""
+    by_id = {device.device_id: device for device in touched}
+    versions: dict[UUID, dict[str, Any]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT device.id, device.status, device.room_id, device.silent_since, device.next_due_at, device.versions "
+            "FROM unnest(%s::uuid[], %s::uuid[]) AS wanted (tenant_id, id) "
+            "JOIN fleet_device AS device USING (tenant_id, id) "
+            "ORDER BY device.tenant_id, device.id FOR NO KEY UPDATE OF device",
+            [
+                telemetry.array(str(device.tenant_id) for device in touched),
+                telemetry.array(str(device.device_id) for device in touched),
+            ],
+        )
+        for device_id, status, room_id, silent_since, next_due_at, known in cursor.fetchall():
+            device = by_id[device_id]
+            device.status, device.room_id = status, room_id
+            device.silent_since, device.next_due_at = silent_since, next_due_at
+            versions[device_id] = known if isinstance(known, dict) else msgspec.json.decode(known)
+    return versions
+
+
+def _refresh(tenant_id: UUID, devices: list[Known]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE fleet_device AS device SET last_seen_at = greatest(device.last_seen_at, heard.seen_at), "
+            "clock_bad = heard.clock_bad, silent_since = CASE WHEN heard.returned THEN NULL ELSE device.silent_since END, "
+            "next_due_at = CASE WHEN device.status = 'enrolled' THEN NULL ELSE device.next_due_at END "
+            "FROM unnest(%s::uuid[], %s::timestamptz[], %s::boolean[], %s::boolean[]) "
+            "AS heard (id, seen_at, clock_bad, returned) "
+            "WHERE device.tenant_id = %s AND device.id = heard.id",
+            [
+                [str(device.device_id) for device in devices],
+                [moment(device.seen_ms) for device in devices],
+                [device.clock_bad for device in devices],
+                [device.seen_ms > device.last_seen_ms for device in devices],
+                tenant_id,
+            ],
+        )
+
+
+def _write_documents(
+    tenant_id: UUID, devices: list[Known], known_versions: dict[UUID, dict[str, Any]]
+) -> None:
+    if not devices:
+        return
+    rows = []
+    for device in devices:
+        assert device.document is not None
+        document = msgspec.json.decode(device.document)
+        for name in VOLATILE:
+            document.pop(name, None)
+        told = {name: text for name, text in (document.get("versions") or {}).items() if text is not None}
+        versions = {**known_versions.get(device.device_id, {}), **told}
+        rows.append(
+            (
+                str(device.device_id),
+                msgspec.json.encode(document).decode(),
+                device.digest,
+                msgspec.json.encode(versions).decode(),
+                versions.get("agent", "")[:40],
+            )
+        )
+    ids, documents, digests, versions_, agents = zip(*rows, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE fleet_device AS device SET document = told.document::jsonb, document_digest = told.digest, "
+            "versions = told.versions::jsonb, "
+            "agent_version = CASE WHEN told.agent <> '' THEN told.agent ELSE device.agent_version END "
+            "FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::text[]) "
+            "AS told (id, document, digest, versions, agent) "
+            "WHERE device.tenant_id = %s AND device.id = told.id",
+            [list(ids), list(documents), list(digests), list(versions_), list(agents), tenant_id],
+        )
+
+
+# Signals -------------------------------------------------------------------------------------------------------
+
+
+def _write_states(devices: list[Known], result: Changes) -> None:
+    if not devices:
+        return
+    states = signal_states.read([(device.tenant_id, device.device_id) for device in devices])
+    rows: dict[tuple[UUID, str, str], Written] = {}
+    transitions: list[SignalChange] = []
+    for device in devices:
+        known = states[device.device_id]
+        its: list[SignalChange] = []
+        for report, ms in device.reports:
+            at = moment(ms)
+            for change in changes(known, report.signals):
+                place = (device.device_id, change.signal, change.instance)
+                earlier = rows.get(place)
+                same = earlier is not None and earlier.state == change.after  # its detail alone changed
+                since = earlier.since if earlier is not None and same else at
+                rows[place] = Written(device.tenant_id, *place, change.after, change.detail, since)
+                if change.is_transition:
+                    its.append(_changed(device, change, at))
+        transitions += its
+        if device.status == WATCHED:
+            result.signals += its
+    signal_states.write(rows.values())
+    signal_states.record(transitions)
+
+
+def _changed(device: Known, change: Change, at: datetime) -> SignalChange:
+    return SignalChange(
+        device.tenant_id,
+        device.device_id,
+        device.room_id,
+        change.signal,
+        change.instance,
+        change.before,
+        change.after or UNKNOWN,
+        change.detail,
+        at,
+    )
+
+
+# Deadlines, marks, answers -------------------------------------------------------------------------------------
+
+
+def _set_deadlines(outcome: Outcome, devices: dict[int, Known]) -> None:
+    """A watched device must be heard again after so many intervals, counted from when we received it last."""
+    patience: dict[UUID, int] = {}
+    for settings in MonitoringSettings.objects.all():
+        patience[settings.tenant_id] = settings.heartbeat_interval_s * settings.missed_heartbeats * 1000
+    usual = _usual_patience_ms()
+    for mark in outcome.marks.values():
+        device = devices[mark.device_key]
+        watched = device.status == WATCHED
+        mark.due_ms = mark.seen_ms + patience.get(device.tenant_id, usual) if watched else None
+
+
+def _usual_patience_ms() -> int:
+    settings = MonitoringSettings()
+    return settings.heartbeat_interval_s * settings.missed_heartbeats * 1000
+
+
+def _hours(outcome: Outcome, *, at: datetime) -> dict[tuple[str, int, int], datetime]:
+    """When the hours that got something are to be rolled up."""
+    return {
+        (tenant_id, hour, key): moment(hour + ROLLED_AFTER_MS) if key == telemetry.EVERY_DEVICE else at
+        for tenant_id, hour, key in outcome.hours
+    }
+
+
+def _tell_copies(outcome: Outcome, devices: dict[int, Known], result: Changes, *, at: datetime) -> None:
+    fresh = [mark for mark in outcome.suspected if not mark.suspected]
+    telemetry.suspect(fresh, at=at)
+    for mark in fresh:
+        device = devices[mark.device_key]
+        result.copies.append(CopySuspected(device.tenant_id, device.device_id, mark.epoch))
+        log.warning("Device %s: two contents under one number of epoch %s", device.device_id, mark.epoch)
+
+
+def _answer(outcome: Outcome, devices: dict[int, Known], marks: telemetry.Marks, result: Changes) -> None:
+    expected = _expected([device for key, device in devices.items() if key in outcome.epochs])
+    for key, epoch in outcome.epochs.items():
+        device = devices[key]
+        told = device.inventory_told
+        result.replies[key] = Reply(
+            epoch,
+            marks[key, epoch].seq or None,
+            inventory_wanted=bool(told) and told != device.inventory_digest and device.status not in APART,
+            expected=expected.get(device.room_id) if device.room_id else None,
+        )
+
+
+def _expected(devices: list[Known]) -> dict[UUID, dict[str, Any]]:
+    rooms = {device.room_id: device.tenant_id for device in devices if device.room_id}
+    if not rooms:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT room.id, room.expected FROM unnest(%s::uuid[], %s::uuid[]) AS wanted (tenant_id, id) "
+            "JOIN fleet_room AS room USING (tenant_id, id) WHERE room.expected <> '{}'",
+            [telemetry.array(map(str, rooms.values())), telemetry.array(map(str, rooms))],
+        )
+        return {
+            room: value if isinstance(value, dict) else msgspec.json.decode(value)
+            for room, value in cursor.fetchall()
+        }
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

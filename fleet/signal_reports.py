@@ -1,0 +1,89 @@
+"""What a heartbeat says of signals, and what that changes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from fleet.heartbeat_format import Signal
+from fleet.telemetry_form import bits
+
+UNKNOWN, UNHEALTHY = "unknown", "unhealthy"
+MOST_STATES = 500  # of one device: one that invents names at every heartbeat fills no table
+GONE = "No longer reported"
+_CACHED_BYTES = 4096
+
+Name = tuple[str, str]  # signal, instance
+Reported = Mapping[str, Any]  # a state, a Signal or a list of Signals, by signal
+Known = dict[Name, tuple[str, str]]  # state, detail
+
+_read = msgspec.json.Decoder(dict[str, str | Signal | list[Signal]]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One state or its detail is another now. `after` None: its row goes."""
+
+    signal: str
+    instance: str
+    before: str
+    after: str | None
+    detail: str
+
+    @property
+    def is_transition(self) -> bool:
+        return (self.after or UNKNOWN) != self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The signals of one heartbeat: as sent, and as the bits of its point."""
+
+    signals: Reported
+    healthy: int
+    unhealthy: int
+
+
+def read(raw: bytes) -> Report:
+    """Most devices say the same most of the time, so short texts are read once. Raises ValueError."""
+    return _kept(raw) if len(raw) <= _CACHED_BYTES else _parse(raw)
+
+
+def changes(known: Known, reported: Reported) -> Iterator[Change]:
+    """What a report changes in `known`, which is brought up to date.
+
+    A signal left out keeps its state; a list replaces all instances of its signal; one value is its instance "".
+    """
+    for signal, value in reported.items():
+        if isinstance(value, list):
+            named = {each.instance for each in value}
+            for name in [name for name in known if name[0] == signal and name[1] not in named]:
+                before, _ = known.pop(name)
+                yield Change(signal, name[1], before, None, GONE)
+        for each in value if isinstance(value, list) else (value,):
+            state, instance, detail = (
+                (each, "", "") if isinstance(each, str) else (each.state, each.instance, each.detail)
+            )
+            old = known.get((signal, instance))
+            if old == (state, detail) or (old is None and len(known) >= MOST_STATES):
+                continue
+            known[signal, instance] = state, detail
+            yield Change(signal, instance, old[0] if old else UNKNOWN, state, detail)
+
+
+def _parse(raw: bytes) -> Report:
+    signals = _read(raw)
+    return Report(signals, *bits(_states(signals)))
+
+
+_kept = lru_cache(maxsize=4096)(_parse)
+
+
+def _states(signals: Reported) -> Iterator[tuple[str, str]]:
+    for signal, value in signals.items():
+        for each in value if isinstance(value, list) else (value,):
+            yield signal, each if isinstance(each, str) else each.state
