@@ -16,14 +16,14 @@ from django.db import transaction
 from enrollment import keys
 from enrollment.models import EnrollmentKey
 from fleet import inventory, place_tree, room_groups
-from fleet.models import MonitoringSettings, Place, Room
-from foundation.context import tenant
+from fleet.models import MonitoringSettings, Place, Room, RoomGroup
+from foundation.context import current_tenant, tenant
 from incidents import signal_settings
 from incidents.rules import RULES
 from portal.demo import history
 from portal.demo.cast import CUSTOMERS, EQUIPMENT, OPERATOR, OPERATORS, DemoCustomer, DemoPerson, DemoSite
 from portal.simulation.device import Place as SimulatedPlace
-from portal.simulation.fleet import write_plan
+from portal.simulation.fleet import read_plan, write_plan
 from tenancy import api_tokens
 from tenancy.models import ApiToken, Membership, Person, Role, Tenant, User
 from tenancy.tenants import add_person, create_tenant
@@ -32,6 +32,7 @@ YEAR = timedelta(days=365)
 FLEET_KEY = "Demo fleet"
 SIMPLE_KEY = "Simple clients (demo)"
 MACHINE_SITE = "This machine"
+PLAN = Path("simulate") / "demo-plan.json"
 Say = Callable[[str], None]
 
 
@@ -59,12 +60,35 @@ class Loaded:
     machine_key: str
 
 
-def load(url: str, *, machine: str, at: datetime, say: Say) -> Loaded:
-    """Make what is missing, and new secrets for what is there: the old ones cannot be read back."""
+@dataclass(frozen=True)
+class Known:
+    """Secrets an earlier load gave out: they stay, so that nobody's sign-in changes under him."""
+
+    passwords: dict[str, str] = field(default_factory=dict)  # by e-mail
+    tokens: dict[str, str] = field(default_factory=dict)  # by customer
+    keys: frozenset[str] = frozenset()
+
+    @classmethod
+    def read(cls, home: Path) -> Known:
+        """Nothing where nothing, or nothing whole, was written."""
+        try:
+            told = json.loads((home / "demo.json").read_text())
+            plan = read_plan(home / PLAN)
+        except (FileNotFoundError, ValueError):
+            return cls()
+        return cls(
+            passwords={person["email"]: person["password"] for person in told["people"]},
+            tokens={token["customer"]: token["token"] for token in told["api_tokens"]},
+            keys=frozenset([key["key"] for key in told["enrollment_keys"]] + [place.key for place in plan]),
+        )
+
+
+def load(url: str, *, machine: str, known: Known, at: datetime, say: Say) -> Loaded:
+    """Make what is missing. Secrets that are not known any more are made anew: they cannot be read back."""
     loaded = Loaded(SignIns(url), [], "")
     with transaction.atomic():
         operator = _tenant(OPERATOR, kind=Tenant.Kind.OPERATOR, at=at)
-        staff = [_user(person, home=operator, at=at) for person in OPERATORS]
+        staff = [_user(person, home=operator, known=known, at=at) for person in OPERATORS]
         for person, user in zip(OPERATORS, staff, strict=True):
             add_person(user, to=operator, role=person.role, at=at)
             role = _role_name(operator, person.role)
@@ -74,15 +98,15 @@ def load(url: str, *, machine: str, at: datetime, say: Say) -> Loaded:
             customer = _tenant(cast.name, time_zone=cast.sites[0].time_zone, at=at)
             for user in staff:
                 add_person(user, to=customer, role="", kind=Membership.Kind.OPERATOR, at=at)
-            _load_customer(cast, customer, loaded, machine=machine if number == 0 else "", at=at)
+            _load_customer(cast, customer, loaded, machine=machine if number == 0 else "", known=known, at=at)
     return loaded
 
 
 def _load_customer(
-    cast: DemoCustomer, customer: Tenant, loaded: Loaded, *, machine: str, at: datetime
+    cast: DemoCustomer, customer: Tenant, loaded: Loaded, *, machine: str, known: Known, at: datetime
 ) -> None:
     for person in cast.people:
-        user = _user(person, home=customer, at=at)
+        user = _user(person, home=customer, known=known, at=at)
         add_person(user, to=customer, role=person.role, at=at)
         loaded.sign_ins.people.append(
             _sign_in(user, _role_name(customer, person.role), customer=customer.name)
@@ -93,10 +117,12 @@ def _load_customer(
         if cast.watch_s is not None:
             for rule in RULES.values():
                 if rule.watch:
-                    signal_settings.change(rule.key, watch=timedelta(seconds=cast.watch_s), at=at)
+                    signal_settings.change(
+                        customer.id, rule.key, {"watch": timedelta(seconds=cast.watch_s)}, at=at
+                    )
         rooms = {site.path[-1][1]: _rooms(site, cast, at=at) for site in cast.sites}
         _groups(cast, rooms, at=at)
-        key = _fresh_key(customer, FLEET_KEY, at=at)
+        key = _key(customer, FLEET_KEY, known=known, at=at)
         for site in cast.sites:
             loaded.plan += [
                 SimulatedPlace(key, room.name, room.resource_account, room.time_zone)
@@ -104,12 +130,12 @@ def _load_customer(
             ]
         if machine:
             _machine_room(machine, at=at)
-            simple = _fresh_key(customer, SIMPLE_KEY, at=at)
+            simple = _key(customer, SIMPLE_KEY, known=known, at=at)
             loaded.machine_key = simple
             loaded.sign_ins.enrollment_keys.append(
                 {"key": simple, "customer": customer.name, "simple_clients": True}
             )
-        loaded.sign_ins.api_tokens.append(_fresh_token(customer, at=at))
+        loaded.sign_ins.api_tokens.append(_token(customer, known=known, at=at))
         history.write(customer, at=at)
 
 
@@ -118,15 +144,15 @@ def _tenant(name: str, *, kind: str = Tenant.Kind.CUSTOMER, time_zone: str = "UT
     return there or create_tenant(name, kind=kind, time_zone=time_zone, is_demo=True, at=at)
 
 
-def _user(person: DemoPerson, *, home: Tenant, at: datetime) -> User:
-    """The person with a new password, kept on the object until it is written to demo.json."""
-    password = f"demo-{secrets.token_urlsafe(9)}"
+def _user(person: DemoPerson, *, home: Tenant, known: Known, at: datetime) -> User:
+    """The person, with the password kept on the object until it is written to demo.json."""
+    password = known.passwords.get(person.email) or f"demo-{secrets.token_urlsafe(9)}"
     user = User.objects.filter(email=person.email).first()
     if user is None:
         user = User.objects.create_user(
             email=person.email, name=person.name, home=home, password=password, at=at
         )
-    else:
+    elif not user.check_password(password):
         user.set_password(password)
         user.save(update_fields=["password"])
     user.demo_password = password  # type: ignore[attr-defined]
@@ -189,15 +215,19 @@ def _machine_room(machine: str, *, at: datetime) -> None:
 
 
 def _groups(cast: DemoCustomer, rooms: dict[str, list[Room]], *, at: datetime) -> None:
-    there = {group.name: group for group in room_groups.groups()}
+    tenant_id = current_tenant()
+    there = {group.name: group for group in RoomGroup.objects.for_tenant(tenant_id)}
     for name, sites in cast.groups.items():
         group = there.get(name) or room_groups.add_group(name=name, at=at)
         room_groups.add_members(group.id, [room.id for site in sites for room in rooms[site]], at=at)
 
 
-def _fresh_key(customer: Tenant, label: str, *, at: datetime) -> str:
-    """A new key in place of an earlier one of that label, whose text is not known any more."""
+def _key(customer: Tenant, label: str, *, known: Known, at: datetime) -> str:
+    """The key of that label if its text is known and it can be used, else a new one in its place."""
     for old in EnrollmentKey.objects.for_tenant(customer).filter(label=label, revoked_at=None):
+        text = next((text for text in known.keys if old.public_id in text), None)
+        if text and EnrollmentKey.objects.for_tenant(customer).usable(at=at).filter(id=old.id).exists():
+            return text
         keys.revoke(old, at=at)
     _, text = keys.issue(
         label=label,
@@ -212,7 +242,11 @@ def _fresh_key(customer: Tenant, label: str, *, at: datetime) -> str:
     return text
 
 
-def _fresh_token(customer: Tenant, *, at: datetime) -> dict[str, Any]:
+def _token(customer: Tenant, *, known: Known, at: datetime) -> dict[str, Any]:
+    text = known.tokens.get(customer.name, "")
+    holder = api_tokens.holder_of(text, at=at)
+    if holder is not None:
+        return {"token": text, "role": holder.token.role.name, "customer": customer.name}
     for old in ApiToken.objects.for_tenant(customer).filter(label="Demo", revoked_at=None):
         api_tokens.revoke(old, at=at)
     role = Role.objects.for_tenant(customer).get(key="pro_manager")
@@ -222,11 +256,10 @@ def _fresh_token(customer: Tenant, *, at: datetime) -> dict[str, Any]:
 
 
 def _ascii(name: str) -> str:
-    spelled = name.lower().replace("ø", "o").replace("å", "a").replace("æ", "ae").replace(" ", "-")
-    return spelled
+    return name.lower().replace("ø", "o").replace("å", "a").replace("æ", "ae").replace(" ", "-")
 
 
 def keep(loaded: Loaded, home: Path) -> None:
     """Write what the supervisor, the simulation and a person need."""
-    write_plan(home / "simulate" / "demo-plan.json", loaded.plan)
+    write_plan(home / PLAN, loaded.plan)
     loaded.sign_ins.write(home / "demo.json")

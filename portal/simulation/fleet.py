@@ -23,6 +23,7 @@ from portal.simulation.room import SimulatedRoom
 log = logging.getLogger(__name__)
 SAVE_EVERY_S = 60
 ROOMS_PER_THREAD = 100
+FIRST_STEP = 700  # rooms begin in the middle of life: some ill, as in any fleet
 
 
 class Fleet:
@@ -41,7 +42,7 @@ class Fleet:
         self.posted = 0
 
     def _device(self, number: int, place: Place, known: dict[str, Any]) -> SimulatedDevice:
-        room = SimulatedRoom(self.seed, number, step=known.get("step", 0))
+        room = SimulatedRoom(self.seed, number, step=known.get("step", FIRST_STEP))
         device = SimulatedDevice(place, room)
         if known:
             device.token, device.heartbeat_url = known["token"], known["heartbeat_url"]

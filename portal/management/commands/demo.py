@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from foundation import clock
-from portal.demo.load import keep, load
+from portal.demo.load import Known, keep, load
 
 ENROLL_S = 120
 
@@ -27,7 +27,10 @@ class Command(BaseCommand):
         home = Path(settings.GREENROOM_HOME)
         machine = socket.gethostname()[:100] or "This machine"
         with clock.read_once():
-            loaded = load(settings.GREENROOM_URL, machine=machine, at=clock.now(), say=self.stdout.write)
+            known = Known.read(home)
+            loaded = load(
+                settings.GREENROOM_URL, machine=machine, known=known, at=clock.now(), say=self.stdout.write
+            )
         keep(loaded, home)
         self._enroll_this_machine(home / "agent", loaded.machine_key, machine)
 

@@ -1,0 +1,102 @@
+"""Two customers that hold one of everything, and somebody of every role: what the isolation matrix walks through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from enrollment import keys
+from fleet import inventory, place_tree, room_groups
+from fleet.models import Device, SignalState
+from foundation.context import tenant
+from foundation.ids import new_id
+from tenancy import api_tokens
+from tenancy.models import Person, Role, Tenant, User
+from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
+from tests.factories.incidents import make_incident
+from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
+
+YEAR = timedelta(days=365)
+
+
+@dataclass
+class Customer:
+    """A customer with one of everything; `canary` stands in every text and must never reach anybody else."""
+
+    tenant: Tenant
+    canary: str
+    ids: dict[str, UUID] = field(default_factory=dict)
+    people: dict[str, User] = field(default_factory=dict)  # by role
+    tokens: dict[str, str] = field(default_factory=dict)  # by role
+
+
+@dataclass
+class World:
+    own: Customer
+    foreign: Customer
+    agents: dict[str, User]  # the operator's people by role, serving `own` alone
+    missing: UUID = field(default_factory=new_id)
+
+
+def build(*, at: datetime) -> World:
+    own, foreign = _customer("KESTREL", at=at), _customer("OSPREY", at=at)
+    operator = make_operator("Operations of the matrix", at=at)
+    agents = {role.key: make_agent(operator, [own.tenant], role.key, at=at) for role in OPERATOR_ROLES}
+    return World(own, foreign, agents)
+
+
+def _customer(canary: str, *, at: datetime) -> Customer:
+    customer = Customer(make_customer(f"Customer {canary} {new_id().hex[-6:]}", at=at), canary)
+    for role in CUSTOMER_ROLES:
+        person = make_person(customer.tenant, role.key, at=at, name=f"{canary} {role.name}")
+        customer.people[role.key] = _user_of(person)
+    with transaction.atomic():
+        room_groups.set_up_customer(customer.tenant, at=at)
+    with tenant(customer.tenant.id):
+        customer.ids |= _things(customer, at=at)
+        for role in CUSTOMER_ROLES:
+            row = Role.objects.for_tenant(customer.tenant).get(key=role.key)
+            _, customer.tokens[role.key] = api_tokens.issue(
+                customer.tenant, role=row, label=f"{canary} {role.key}", expires_at=at + YEAR, by=None, at=at
+            )
+    return customer
+
+
+def _things(customer: Customer, *, at: datetime) -> dict[str, UUID]:
+    canary = customer.canary
+    place = place_tree.add_place(kind="building", name=f"{canary} building", at=at)
+    room = inventory.add_room(place_id=place.id, name=f"{canary} room", at=at)
+    group = room_groups.add_group(name=f"{canary} group", at=at)
+    room_groups.add_members(group.id, [room.id], at=at)
+    devices = Device.objects.for_tenant(customer.tenant)
+    shared: dict[str, Any] = {"kind": "room_system", "platform": "windows", "make": "Nordlys", "model": "Base"}
+    device = devices.create(
+        name=f"{canary} device", room=room, status="enrolled", status_since=at, created_at=at, **shared
+    )
+    waiting = devices.create(
+        name=f"{canary} arrival", status="onboarding", status_since=at, created_at=at, **shared
+    )
+    SignalState.objects.for_tenant(customer.tenant).create(
+        device=device, signal="mic_conf", state="unhealthy", detail=f"{canary} detail", since=at
+    )
+    incident = make_incident(device, at=at)
+    key, _ = keys.issue(
+        label=f"{canary} key", group=room_groups.default_group(), expires_at=at + YEAR, by=None, at=at
+    )
+    return {
+        "place": place.id,
+        "room": room.id,
+        "group": group.id,
+        "device": device.id,
+        "waiting_device": waiting.id,
+        "incident": incident.id,
+        "key": key.id,
+    }
+
+
+def _user_of(person: Person) -> User:
+    return User.objects.get(id=person.user_id)
