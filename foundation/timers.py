@@ -45,8 +45,15 @@ def clear_timer(kind: str, subject: str, *, tenant_id: UUID) -> None:
 
 
 def clear_timers(kind: str, subjects: list[str], *, tenant_id: UUID) -> None:
-    """Take timers back; one that is not set is no error."""
-    Timer.objects.for_tenant(tenant_id).filter(kind=kind, subject__in=subjects).delete()
+    """Take timers back; one that is not set is no error.
+
+    One being fired at this moment is not waited for, since its handler may wait for us: handlers look for
+    themselves whether there is anything left to do.
+    """
+    rows = Timer.objects.for_tenant(tenant_id).filter(kind=kind, subject__in=subjects)
+    free = rows.order_by("id").select_for_update(skip_locked=True).values_list("id", flat=True)
+    if found := list(free):
+        rows.filter(id__in=found).delete()
 
 
 def fire_due(handlers: Mapping[str, Handler], *, at: datetime, batch: int = 200) -> int:

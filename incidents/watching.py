@@ -9,10 +9,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
+from django.db import connection
+
 from fleet.models import SignalState
 from foundation import timers
 
 WATCH = "watch"  # kind of timer
+_BEGIN = """
+UPDATE fleet_signalstate AS state SET watch_until = wanted.until
+FROM unnest(%s::uuid[], %s::timestamptz[]) AS wanted (id, until)
+WHERE state.tenant_id = %s AND state.id = wanted.id
+"""
 
 
 def subject_of(state: SignalState) -> str:
@@ -32,7 +39,8 @@ def begin(states: Mapping[UUID, SignalState], until: Mapping[UUID, datetime], *,
     for key, moment in until.items():
         states[key].watch_until = moment
     watched = [states[key] for key in until]
-    SignalState.objects.for_tenant(tenant_id).bulk_update(watched, ["watch_until"])
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN, [[str(key) for key in until], list(until.values()), tenant_id])
     timers.set_timers(
         [(WATCH, subject_of(state), until[state.id], {}) for state in watched], tenant_id=tenant_id
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from foundation.jobs import Step
 from foundation.outbox import Sender
+from foundation.timers import Handler
 
 SENDERS: dict[str, Sender] = {}
 JOB_STEPS: dict[str, Step] = {}
+TIMERS: dict[str, Handler] = {}

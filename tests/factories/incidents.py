@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from fleet import signal_states
 from fleet.heartbeats import Changes, Returned
 from fleet.models import Device, SignalState
 from fleet.signal_states import SignalChange, Written
-from foundation.context import current_tenant
 from incidents import detection
 from incidents.evaluation import Outcome
 from incidents.models import Incident, IncidentEntry
@@ -22,23 +20,38 @@ CAMERA_WATCH = camera_room.watch
 
 
 def said(
-    device: Device, signal: str = "camera_room", state: str = "unhealthy", *, instance: str = "", at: datetime, detail: str = ""
+    device: Device,
+    signal: str = "camera_room",
+    state: str = "unhealthy",
+    *,
+    instance: str = "",
+    at: datetime,
+    detail: str = "",
 ) -> SignalChange:
     """One change of a signal, stored as ingest stores it. The device's tenant is entered."""
-    known = SignalState.objects.for_tenant(device.tenant_id).filter(device=device, signal=signal, instance=instance)
+    known = SignalState.objects.for_tenant(device.tenant_id).filter(
+        device=device, signal=signal, instance=instance
+    )
     before = known.values_list("state", flat=True).first() or "unknown"
     signal_states.write([Written(device.tenant_id, device.id, signal, instance, state, detail, at)])
-    return SignalChange(device.tenant_id, device.id, device.room_id, signal, instance, before, state, detail, at)
+    return SignalChange(
+        device.tenant_id, device.id, device.room_id, signal, instance, before, state, detail, at
+    )
 
 
 def no_longer_said(device: Device, signal: str, *, instance: str, at: datetime) -> SignalChange:
     """An instance a list left out."""
     signal_states.write([Written(device.tenant_id, device.id, signal, instance, None, "", at)])
-    return SignalChange(device.tenant_id, device.id, device.room_id, signal, instance, "unhealthy", "unknown", "", at)
+    return SignalChange(
+        device.tenant_id, device.id, device.room_id, signal, instance, "unhealthy", "unknown", "", at
+    )
 
 
 def heard(
-    *changes: SignalChange, returned: Sequence[Device] = (), at: datetime, silent_since: datetime | None = None
+    *changes: SignalChange,
+    returned: Sequence[Device] = (),
+    at: datetime,
+    silent_since: datetime | None = None,
 ) -> Outcome:
     """A batch with these changes is evaluated at `at`."""
     back = [Returned(each.tenant_id, each.id, each.room_id, silent_since or at, at) for each in returned]
@@ -55,7 +68,9 @@ def fall_silent(device: Device, *, at: datetime) -> Outcome:
 def come_back(device: Device, *, at: datetime) -> Outcome:
     """A heartbeat after silence."""
     since = device.silent_since
-    Device.objects.for_tenant(device.tenant_id).filter(id=device.id).update(silent_since=None, last_seen_at=at)
+    Device.objects.for_tenant(device.tenant_id).filter(id=device.id).update(
+        silent_since=None, last_seen_at=at
+    )
     device.refresh_from_db()
     return heard(returned=[device], at=at, silent_since=since)
 
@@ -65,7 +80,9 @@ def make_watched_device(*, at: datetime, **given: Any) -> Device:
     return make_device(make_room(at=at), at=at, **given)
 
 
-def make_incident(device: Device | None = None, signal: str = "camera_room", *, at: datetime, instance: str = "") -> Incident:
+def make_incident(
+    device: Device | None = None, signal: str = "camera_room", *, at: datetime, instance: str = ""
+) -> Incident:
     """Opened by a fault whose watching period ends at `at`."""
     device = device or make_watched_device(at=at)
     begun = at - detection.RULES[signal].watch
@@ -81,7 +98,9 @@ def heal(device: Device, signal: str = "camera_room", *, instance: str = "", at:
 
 def incidents_of(device: Device) -> list[Incident]:
     """Newest last."""
-    return list(Incident.objects.for_tenant(device.tenant_id).filter(device=device).order_by("opened_at", "id"))
+    return list(
+        Incident.objects.for_tenant(device.tenant_id).filter(device=device).order_by("opened_at", "id")
+    )
 
 
 def the_incident(device: Device, signal: str = "camera_room", instance: str = "") -> Incident:
@@ -98,10 +117,3 @@ def kinds_of(incident: Incident) -> list[str]:
 def watch_ends(device: Device, signal: str = "camera_room", instance: str = "", *, at: datetime) -> Outcome:
     """The timer of a watching period fires at `at`."""
     return detection.evaluate_timer(device.tenant_id, f"{device.id}:{signal}:{instance}", at=at)
-
-
-def tenant_of_test() -> UUID:
-    return current_tenant()
-
-
-MINUTE = timedelta(minutes=1)

@@ -12,7 +12,7 @@ from foundation.context import tenant
 from foundation.models import Timer
 from incidents import detection, lifecycle, signal_settings, watching
 from incidents.models import Incident
-from tests.factories.fleet import make_device, make_room, state_of
+from tests.factories.fleet import make_room, state_of
 from tests.factories.incidents import (
     CAMERA_WATCH,
     come_back,
@@ -198,7 +198,10 @@ def test_silence_becomes_a_ticket_after_its_watch_and_ends_with_the_next_heartbe
     incident.refresh_from_db()
     assert (incident.state, incident.cause) == ("resolved", "healthy")
     changes = SignalTransition.objects.filter(device=device, signal="offline").order_by("at")
-    assert list(changes.values_list("before", "after")) == [("unknown", "unhealthy"), ("unhealthy", "healthy")]
+    assert list(changes.values_list("before", "after")) == [
+        ("unknown", "unhealthy"),
+        ("unhealthy", "healthy"),
+    ]
 
 
 def test_a_device_heard_again_within_the_watch_of_its_silence_has_no_ticket(device, at):
@@ -334,8 +337,7 @@ def test_the_cost_of_a_batch_is_the_same_number_of_statements_for_one_change_as_
     signal = "camera_room" if event == "watched" else "time_drift"
 
     def statements(number: int, start) -> int:
-        room = make_room(at=at)
-        devices = [make_device(room, at=at) for _ in range(number)]
+        devices = [make_watched_device(at=at) for _ in range(number)]
         for step, state in enumerate({"watched": "", "opened": "", "resolved": "u", "reopened": "uh"}[event]):
             moment = start + step * MINUTE
             name = {"u": "unhealthy", "h": "healthy"}[state]
@@ -343,11 +345,11 @@ def test_the_cost_of_a_batch_is_the_same_number_of_statements_for_one_change_as_
         moment = start + 5 * MINUTE
         name = "healthy" if event == "resolved" else "unhealthy"
         changes = [said(device, signal, name, at=moment) for device in devices]
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             outcome = heard(*changes, at=moment)
         assert getattr(outcome, event, 0) == (0 if event == "watched" else number)
         return len(captured)
 
     one = statements(1, at)
     assert statements(25, at + timedelta(hours=1)) == one
-    assert one <= 45
+    assert one <= 30
