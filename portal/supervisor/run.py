@@ -110,11 +110,12 @@ class Run:
         done = self.home.read("prepared")
         code, assets = freshness.code(), freshness.assets()
         database = freshness.database(self.environ["GREENROOM_OWNER_DATABASE_URL"])
+        static = Path(self.environ.get("GREENROOM_STATIC_ROOT") or self.home.path / "static")
         jobs = []
         if not database or (done.get("code"), done.get("database")) != (code, database):
             self.output.say("Bringing the database up to date.")
             jobs.append(self.job("migrate", "migrate", "--database", "owner", "--no-input"))
-        if done.get("assets") != assets or not (self.home.path / "static").is_dir():
+        if done.get("assets") != assets or not static.is_dir():
             jobs.append(self.job("assets", "collectstatic", "--no-input", "--verbosity", "0"))
         self.supervisor.finish(*jobs)
         if jobs:

@@ -1,8 +1,10 @@
 """The loop that starts, reads, restarts and stops the processes of an installation."""
 
 import os
+import select
 import selectors
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -37,6 +39,7 @@ class Supervisor:
         self._stopping = False
         self._looked_at = 0.0
         self._signals = 0
+        self._terminal = select.poll()
         self._selector = selectors.DefaultSelector()
         self._wakeup, self._woken = os.pipe()
         for end in (self._wakeup, self._woken):
@@ -46,12 +49,20 @@ class Supervisor:
     def listen(self) -> None:
         """Take the terminal's signals, and children's deaths, as wake-ups of the loop."""
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._told)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored: nohup wants us to outlive the terminal
+            signal.signal(signal.SIGHUP, self._told)
+            if os.isatty(sys.stdout.fileno()):
+                self._terminal.register(sys.stdout.fileno(), 0)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def _told(self, *_: object) -> None:
         self._signals += 1
+
+    def _terminal_has_closed(self) -> bool:
+        """A terminal may go without a signal to us, as when make is its first process."""
+        return any(event & (select.POLLHUP | select.POLLERR) for _, event in self._terminal.poll(0))
 
     # -- starting --------------------------------------------------------------------------------------
 
@@ -108,6 +119,8 @@ class Supervisor:
             raise Told
         if time.monotonic() - self._looked_at > 0.5:
             self._looked_at = time.monotonic()
+            if self._terminal_has_closed():
+                raise Told
             self.look()
 
     def _read(self, child: Child) -> None:
