@@ -1,0 +1,181 @@
+"""`manage.py run` as a newcomer meets it: from an empty home to sign-ins, through kills, to nothing left."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from foundation import embedded
+from foundation.embedded.addresses import URLS
+from foundation.embedded.home import Home, is_free
+from portal.supervisor.children import marked
+
+ROOT = Path(__file__).parents[2]
+NOT_OURS = (*URLS, "DJANGO_SETTINGS_MODULE", "GREENROOM_URL", "GREENROOM_CACHE_URL")
+
+
+def eventually(holds: Callable[[], bool], *, within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+class Installation:
+    """One home with its port, and what `manage.py run` prints."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home = Home(home)
+        self.port = port
+        self.environ = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
+        self.environ |= {"GREENROOM_HOME": str(home), "GREENROOM_PORT": str(port)}
+        self.process: subprocess.Popen[str] | None = None
+        self.printed: list[str] = []
+
+    def start(self) -> None:
+        """Start and wait for the word that all is ready."""
+        self.printed = []
+        self.process = subprocess.Popen(
+            [sys.executable, ROOT / "manage.py", "run"],
+            env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.printed.append(line.rstrip("\n"))
+            if line.startswith("Logs: "):
+                return
+        raise AssertionError("\n".join(self.printed))
+
+    def stop(self, number: signal.Signals) -> int:
+        """Send a signal and wait for the end."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=60)
+        self.printed += rest.splitlines()
+        return self.process.returncode
+
+    def answers(self, path: str, *, ingest: bool = False) -> bool:
+        address = f"http://127.0.0.1:{self.port + ingest}{path}"
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return int(answer.status) == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def pid_of(self, *words: str) -> int | None:
+        """The oldest process of this installation whose command line has all `words`."""
+        assert self.process is not None
+        for pid in sorted(marked(_mark_of(self.process.pid))):
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+            except OSError:
+                continue
+            if all(word in command for word in words):
+                return pid
+        return None
+
+    def nothing_is_left(self) -> bool:
+        traces = [
+            entry
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and _names(entry, self.home.path)
+        ]
+        return (
+            not traces and not self.home.is_locked("keeper") and is_free(self.port) and is_free(self.port + 1)
+        )
+
+
+def _mark_of(supervisor: int) -> str:
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    for child in children:
+        for item in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+            name, _, value = item.partition(b"=")
+            if name == b"SUPERVISED_BY":
+                return value.decode()
+    raise AssertionError("the supervisor has no children")
+
+
+def _names(entry: Path, home: Path) -> bool:
+    try:
+        return (
+            str(home).encode() in (entry / "cmdline").read_bytes()
+            or str(home).encode() in (entry / "environ").read_bytes()
+        )
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port < 65000 and is_free(port + 1):
+            break
+    made = Installation(tmp_path / "a home", port)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.communicate()
+    embedded.stop(made.home.path)
+
+
+def test_a_newcomer_gets_a_running_portal_that_heals_keeps_its_data_and_goes_without_a_trace(installation):
+    installation.start()
+    assert any(
+        line.startswith(f"Greenroom is ready at http://localhost:{installation.port}")
+        for line in installation.printed
+    )
+    demo = json.loads((installation.home.path / "demo.json").read_text())
+    assert demo["url"] == f"http://localhost:{installation.port}"
+    for person in demo["people"]:
+        assert any(person["email"] in line and person["password"] in line for line in installation.printed)
+    assert installation.pid_of("agent", "run")
+    assert installation.pid_of("simulate", "--demo")
+
+    killed = {
+        installation.pid_of("granian", "wsgi"),
+        installation.pid_of("granian", "rsgi"),
+        installation.pid_of("celery", "worker"),
+        installation.pid_of("celery", "beat"),
+        embedded.running(installation.home.path).pids()["postgres"],
+    }
+    assert None not in killed
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    os.kill(embedded.running(installation.home.path).pids()["keeper"], signal.SIGKILL)
+    eventually(lambda: installation.answers("/readyz") and installation.answers("/healthz", ingest=True))
+    eventually(
+        lambda: bool(installation.pid_of("celery", "worker") and installation.pid_of("celery", "beat"))
+    )
+
+    assert installation.stop(signal.SIGINT) == 0
+    assert installation.printed[-1] == "Greenroom has stopped."
+    eventually(installation.nothing_is_left, within_s=10)
+
+    installation.start()
+    assert not [line for line in installation.printed if line.startswith(("migrate", "assets", "demo"))]
+    assert json.loads((installation.home.path / "demo.json").read_text()) == demo
+    services = embedded.running(installation.home.path)
+    connection = psycopg2.connect(services.environment()["GREENROOM_SWEEP_DATABASE_URL"])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM tenancy_tenant")
+        assert cursor.fetchone()[0] >= 3
+    connection.close()
+
+    installation.process.kill()  # and the next start clears up after it
+    installation.process.communicate()
+    installation.start()
+    assert installation.stop(signal.SIGHUP) == 0
+    eventually(installation.nothing_is_left, within_s=10)
