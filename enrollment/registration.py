@@ -18,7 +18,7 @@ from enrollment.errors import EnrollmentRefused, NotWaiting
 from enrollment.hardware import Hardware
 from enrollment.identification import Identified, Verdict
 from enrollment.models import EnrollmentKey
-from fleet import health, inventory, search
+from fleet import health, inventory, notices, search
 from fleet.errors import Missing
 from fleet.models import Device, MonitoringSettings, Room
 from foundation.errors import NotValid, violated_constraint
@@ -128,6 +128,7 @@ def move(device: Device, *, room: Room, at: datetime) -> Device:
     before = {"room": device.room.name if device.room else None}
     old_room_id, device.room = device.room_id, room
     device.save(update_fields=["room"])
+    notices.devices_changed([device.id], tenant_id=device.tenant_id, at=at)
     _rooms_changed({old_room_id, room.id}, at=at)
     audit.record(
         "device.move", device, tenant_id=device.tenant_id, at=at, before=before, after={"room": room.name}
@@ -246,6 +247,7 @@ def _watch(device: Device, room: Room, *, at: datetime) -> None:
     device.room, device.status, device.status_since = room, Status.ENROLLED, at
     device.next_due_at, device.silent_since = at + patience, None
     device.save(update_fields=["room", "status", "status_since", "next_due_at", "silent_since"])
+    notices.devices_changed([device.id], tenant_id=device.tenant_id, at=at)
 
 
 def _leave(device: Device, *, at: datetime) -> None:
@@ -253,6 +255,7 @@ def _leave(device: Device, *, at: datetime) -> None:
     device.status, device.status_since = Status.UNENROLLED, at
     device.next_due_at = device.silent_since = None
     device.save(update_fields=["status", "status_since", "next_due_at", "silent_since"])
+    notices.devices_changed([device.id], tenant_id=device.tenant_id, at=at)
     credentials.revoke(device, at=at)
     after = {"status": device.status}
     audit.record("device.unenroll", device, tenant_id=device.tenant_id, at=at, before=before, after=after)

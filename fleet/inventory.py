@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from fleet import counters, expectations, health, search, validation
+from fleet import counters, expectations, health, notices, search, validation
 from fleet.errors import AlreadyThere, ChangedMeanwhile, Missing, StillInUse
 from fleet.models import Device, Place, Room, RoomGroup, RoomGroupMember
 from fleet.place_tree import add_place, arrivals, edit_place, move_place, place, site_of
@@ -48,9 +48,9 @@ _TAKEN = {
 }
 
 
-def room(room_id: UUID) -> Room:
-    """Raises Missing; a retired room is missing too."""
-    return _current(Room.objects.for_tenant(current_tenant()).filter(id=room_id))
+def room(room_id: UUID, *, field: str | None = None) -> Room:
+    """Raises Missing, which names `field`; a retired room is missing too."""
+    return _current(Room.objects.for_tenant(current_tenant()).filter(id=room_id), field=field)
 
 
 def add_room(
@@ -196,6 +196,7 @@ def suppress_room(room_id: UUID, *, until: datetime, reason: str, at: datetime) 
     timers.set_timer(SUPPRESSION_ENDS, str(quiet.id), due_at=until, tenant_id=quiet.tenant_id)
     after = {"until": until, "reason": quiet.suppressed_reason}
     audit.record("room.suppress", quiet, tenant_id=quiet.tenant_id, at=at, before=before, after=after)
+    notices.rooms_changed([quiet.id], tenant_id=quiet.tenant_id, at=at)
     return health.refresh(quiet.id, at=at)
 
 
@@ -221,6 +222,7 @@ def _end_suppression(loud: Room, *, at: datetime) -> Room:
     loud.suppressed_until, loud.suppressed_reason = None, ""
     loud.save(update_fields=["suppressed_until", "suppressed_reason"])
     audit.record("room.unsuppress", loud, tenant_id=loud.tenant_id, at=at, before=before)
+    notices.rooms_changed([loud.id], tenant_id=loud.tenant_id, at=at)
     return health.refresh(loud.id, at=at)
 
 
@@ -229,10 +231,10 @@ def _held(room_id: UUID, *, retired_too: bool = False) -> Room:
     return _current(rooms, retired_too=retired_too)
 
 
-def _current(rooms: Any, *, retired_too: bool = False) -> Room:
+def _current(rooms: Any, *, retired_too: bool = False, field: str | None = None) -> Room:
     found: Room | None = rooms.first()
     if found is None or (found.retired_at is not None and not retired_too):
-        raise Missing("room")
+        raise Missing("room", field=field)
     return found
 
 

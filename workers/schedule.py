@@ -26,7 +26,9 @@ SCHEDULE = (
     Periodic(
         "rollups.daily_health", timedelta(minutes=10), "computes the day of rooms whose midnight has passed"
     ),
-    Periodic("rollups.recount", timedelta(hours=24), "recounts the numbers pages show"),
+    Periodic(
+        "rollups.recount", timedelta(hours=1), "recounts the numbers pages show, once a day for each customer"
+    ),
     Periodic("housekeeping.keep_partitions", timedelta(hours=1), "makes partitions ahead and drops old ones"),
     Periodic(
         "housekeeping.forget_old",

@@ -206,7 +206,7 @@ def test_a_suppressed_room_is_quiet_until_the_moment_named(entered, at):
     until = at + timedelta(days=2)
     quiet = inventory.suppress_room(room.id, until=until, reason="Rebuilding", at=at)
     assert quiet.state == "suppressed"
-    timer = Timer.objects.for_tenant(entered).get()
+    timer = Timer.objects.for_tenant(entered).get(kind=inventory.SUPPRESSION_ENDS)
     assert (timer.kind, timer.due_at) == (inventory.SUPPRESSION_ENDS, until)
     inventory.suppression_ended(timer, until - timedelta(seconds=1))
     assert inventory.room(room.id).state == "suppressed"
@@ -222,9 +222,11 @@ def test_a_suppression_can_be_moved_and_ended_early(entered, at):
     make_device(room, at=at)
     inventory.suppress_room(room.id, until=at + timedelta(days=1), reason="Rebuilding", at=at)
     inventory.suppress_room(room.id, until=at + timedelta(days=3), reason="Rebuilding", at=at)
-    assert Timer.objects.for_tenant(entered).get().due_at == at + timedelta(days=3)
+    assert Timer.objects.for_tenant(entered).get(kind=inventory.SUPPRESSION_ENDS).due_at == at + timedelta(
+        days=3
+    )
     assert inventory.unsuppress_room(room.id, at=at).state == "healthy"
-    assert not Timer.objects.for_tenant(entered).exists()
+    assert not Timer.objects.for_tenant(entered).filter(kind=inventory.SUPPRESSION_ENDS).exists()
     inventory.unsuppress_room(room.id, at=at)
     assert events(entered).count("room.unsuppress") == 1
 
