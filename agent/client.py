@@ -4,7 +4,7 @@ import email.utils
 import gzip
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -32,7 +32,7 @@ class Reply:
     next_in_s: float | None
     rotate: str  # a nonce if the token should be renewed, else empty
     inventory_wanted: bool
-    expected: dict[str, int] = field(default_factory=dict)
+    expected: dict[str, int] | None  # equipment of the room; None: not said
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _reply(answer: dict[str, Any], epoch: str) -> Reply:
         next_in_s=seconds(answer.get("next_in")),
         rotate=answer["rotate"] if isinstance(answer.get("rotate"), str) else "",
         inventory_wanted=answer.get("inventory_wanted") is True,
-        expected=clean_counts(answer.get("expected")),
+        expected=clean_counts(answer["expected"]) if isinstance(answer.get("expected"), dict) else None,
     )
 
 

@@ -18,7 +18,7 @@ from agent.spool import Spool
 from agent.state import State, clean_counts
 
 # Lengths are fixed: the secret may itself contain the separator.
-_KEY = re.compile(r"grek_([A-Za-z2-7]{12})_[A-Za-z0-9_-]{43}_[A-Za-z0-9]{6}")
+_KEY = re.compile(r"grek_([A-Za-z2-7]{12})_[A-Za-z0-9_-]{43}_[A-Za-z0-9_-]{6}")
 
 
 def key_id(key: str) -> str:

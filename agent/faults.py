@@ -5,6 +5,7 @@ hides the real state, and no healed drill makes an unknown camera a healthy one.
 """
 
 import json
+import logging
 import re
 import time
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,8 @@ from agent.signals import KEYS, Reported, Signals
 OWN_INSTANCE = "drill"
 INJECTED, OVER = "injected for a drill", "the drill is over (injected for a drill)"
 _REMEMBERED_S = 8 * 86400.0  # longer than a resolved incident may still be reopened
+
+log = logging.getLogger("agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,14 @@ def load_faults(home: Path) -> list[Fault]:
         found = [_checked(each) for each in json.loads(path.read_text())]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError) as error:
-        raise AgentError(f"cannot read {path}: {error}; remove it") from None
+    except (OSError, ValueError, TypeError, AgentError) as error:
+        raise AgentError(f"cannot read {path}: {error}; adding or clearing a fault begins it anew") from None
     return [each for each in found if each.active or time.time() - each.changed_at < _REMEMBERED_S]
 
 
 def set_fault(home: Path, fault: Fault, *, active: bool) -> None:
     """Switch it on or off; safe to repeat. Raises AgentError if that cannot be written."""
-    others = [each for each in load_faults(home) if each.name != fault.name]
+    others = [each for each in _readable(home) if each.name != fault.name]
     _save(home, [*others, replace(fault, active=active, changed_at=time.time())])
 
 
@@ -65,7 +68,7 @@ def set_faults_of_run(home: Path, faults: list[Fault]) -> None:
     """Those given to this run are on, those of an earlier run are over, others stay as they are."""
     given = {each.name: replace(each, of_run=True, changed_at=time.time()) for each in faults}
     kept = []
-    for each in load_faults(home):
+    for each in _readable(home):
         if each.name in given:
             continue
         ends = each.of_run and each.active
@@ -86,6 +89,14 @@ def injected(real: Signals, faults: list[Fault]) -> Signals:
         elif fault.instance not in there:
             reported.append(Reported("healthy", OVER, fault.instance))
     return result
+
+
+def _readable(home: Path) -> list[Fault]:
+    try:
+        return load_faults(home)
+    except AgentError as error:
+        log.warning("%s", error)
+        return []
 
 
 def _checked(found: Any) -> Fault:

@@ -135,7 +135,7 @@ class Runner:
             self._send_at = answered.mono + min(LOOK_EVERY_S, self._interval_s)
         else:
             self._send_at = answered.mono + BACKLOG_EVERY_S
-        if reply.expected and reply.expected != self._state.expected_by_room:
+        if reply.expected is not None and reply.expected != self._state.expected_by_room:
             self._state.expected_by_room = reply.expected
             self._save()
         if reply.rotate:

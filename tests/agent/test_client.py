@@ -32,7 +32,11 @@ def test_an_answer_is_understood(service):
     assert reply.inventory_wanted is True
     assert reply.expected == {"camera_room": 2}
     assert reply.server_time.tzinfo is not None
-    assert post(service).committed == 1
+    service.extra = {"expected": {}}
+    again = post(service)
+    assert (again.committed, again.expected) == (1, {})
+    service.extra = {}
+    assert post(service).expected is None
 
 
 @pytest.mark.parametrize(

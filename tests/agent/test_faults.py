@@ -92,5 +92,7 @@ def test_only_signals_of_this_agent_can_be_faulted(text):
 )
 def test_a_file_that_makes_no_sense_is_refused_in_one_line(home, content):
     (home / "faults").write_text(content)
-    with pytest.raises(AgentError):
+    with pytest.raises(AgentError, match="begins it anew"):
         load_faults(home)
+    on(home, "network")
+    assert [each.name for each in load_faults(home)] == ["network:drill"]

@@ -1,6 +1,7 @@
 """The agent at work against real HTTP, on a recorded machine, in a time that passes by itself."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -113,6 +114,20 @@ def _no_proxy(monkeypatch):
 
 
 @pytest.fixture
+def home(tmp_path) -> Iterator[Path]:
+    """In memory where that is possible: hours pass here, and each heartbeat is synced to disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def hours_pass(monkeypatch):
+    """Looks less often, for the length of the story."""
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 30.0)
+
+
+@pytest.fixture
 def agent(home, room, service) -> Room:
     return Room(home, room, service)
 
@@ -174,7 +189,7 @@ def test_a_drill_is_taken_up_while_it_runs_and_healed(agent, service, home):
     assert without_repeats(agent.stored("camera_room")) == ["healthy", [real, injected], [real, over]]
 
 
-def test_while_the_service_is_away_heartbeats_are_kept_and_all_arrive(agent, service):
+def test_while_the_service_is_away_heartbeats_are_kept_and_all_arrive(agent, service, hours_pass):
     service.faults.extend(fails(8, standin.overloaded("20")))
     agent.run(1200)
     assert service.seqs() == list(range(1, len(service.seqs()) + 1))
@@ -186,14 +201,14 @@ def test_while_the_service_is_away_heartbeats_are_kept_and_all_arrive(agent, ser
 @pytest.mark.parametrize(
     "fault", [standin.reply_lost, standin.garbage, standin.portal_page, standin.committed_unknown]
 )
-def test_answers_that_fail_lose_nothing(agent, service, fault):
+def test_answers_that_fail_lose_nothing(agent, service, fault, hours_pass):
     service.faults.extend([standin.fine, *fails(5, fault)])
     agent.run(1800)
     assert len(service.seqs()) >= 25
     assert service.seqs() == list(range(1, len(service.seqs()) + 1))
 
 
-def test_what_the_service_accepted_and_lost_is_sent_again(agent, service):
+def test_what_the_service_accepted_and_lost_is_sent_again(agent, service, hours_pass):
     service.faults.extend([standin.fine, *fails(4, standin.accepted_and_lost)])
     agent.run(900)
     assert service.seqs() == list(range(1, len(service.seqs()) + 1))
@@ -292,6 +307,12 @@ def test_what_the_room_should_have_comes_from_the_service_and_is_remembered(agen
     assert agent.state.expected == {"camera_room": 2, "mic_conf": 2, "spk_conf": 1, "display_front": 2}
     assert agent.stored("camera_room")[0] == "healthy"
     assert agent.stored("camera_room")[-1] == {"state": "unhealthy", "detail": "1 of 2 cameras found"}
+    service.extra = {}
+    agent.run(130)
+    assert agent.state.expected_by_room == {"camera_room": 2}  # a reply that does not say changes nothing
+    service.extra = {"expected": {}}
+    agent.run(130)
+    assert agent.stored("camera_room")[-1] == "healthy"
 
 
 def test_a_clock_that_is_wrong_is_seen_from_the_answers(agent, service):
@@ -302,7 +323,7 @@ def test_a_clock_that_is_wrong_is_seen_from_the_answers(agent, service):
     assert agent.stored("time_drift")[-1] == {"state": "unhealthy", "detail": "60 min behind"}
 
 
-def test_one_heartbeat_the_service_will_never_take_does_not_hold_up_the_rest(agent, service):
+def test_one_heartbeat_the_service_will_never_take_does_not_hold_up_the_rest(agent, service, hours_pass):
     def picky(handler, body):
         if any(item["seq"] == 3 and item["signals"] for item in body["items"]):
             handler.problem(422, "this one makes no sense")

@@ -98,12 +98,12 @@ def test_what_an_earlier_boot_left_is_aged_by_the_wall_clock(home, noon):
 
 
 def test_the_oldest_are_dropped_when_it_grows_too_large(home, noon):
-    spool = Spool(home / "spool.db", largest_bytes=100_000)
-    for each in range(300):
+    spool = Spool(home / "spool.db", largest_bytes=50_000)
+    for each in range(80):
         spool.append(content(each, size=1000), noon)
     held = seqs(spool)
-    assert held == list(range(held[0], 301))
-    assert 70 < len(held) < 100
+    assert held == list(range(held[0], 81))
+    assert 35 < len(held) < 50
 
 
 def test_the_size_is_counted_on_after_a_restart(home, noon):
@@ -129,9 +129,9 @@ def test_a_full_disk_still_takes_some_days_of_heartbeats(home, noon):
     spool = Spool(home / "spool.db")
     pages = spool._database.execute("PRAGMA page_count").fetchone()[0]
     spool._database.execute(f"PRAGMA max_page_count = {pages}")
-    for each in range(1000):
-        spool.append(content(each, size=500), noon)
-    assert len(seqs(spool)) == 1000
+    for each in range(100):
+        spool.append(content(each, size=7000), noon)
+    assert len(seqs(spool)) == 100
 
 
 @pytest.mark.parametrize("damage", [b"not a database at all, though it is long enough" * 50, b"\0" * 5000])
