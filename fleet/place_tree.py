@@ -43,6 +43,11 @@ def site_of(where: Place) -> UUID:
     return above.values_list("id", flat=True).first() or where.id
 
 
+def below(place_id: UUID) -> list[UUID]:
+    """The place and all below it, of the entered tenants; empty for none of theirs."""
+    return list(Place.objects.filter(path__contains=[place_id]).values_list("id", flat=True))
+
+
 def add_place(
     *,
     kind: str,

@@ -53,8 +53,11 @@ class RoomQuerySet(TenantQuerySet["Room"]):
         return self.filter(retired_at=None)
 
     def inside(self, place_id: UUID) -> Self:
-        """Rooms anywhere below a place. Places are few: their ids are looked up, rooms found by equality."""
-        return self.filter(place_id__in=Place.objects.filter(path__contains=[place_id]).values("id"))
+        """Rooms anywhere below a place: of a building by its index, else by its places, which are few."""
+        below = dict(Place.objects.filter(path__contains=[place_id]).values_list("id", "kind"))
+        if below.get(place_id) == Place.Kind.BUILDING:
+            return self.filter(site_id=place_id)
+        return self.filter(place_id__in=list(below))
 
     def in_group(self, group_id: UUID) -> Self:
         members = RoomGroupMember.objects.filter(

@@ -1,3 +1,55 @@
-from django.urls import URLPattern, path  # noqa: F401
+"""Addresses of the people's API, below /api/v1. None ends in a slash and none redirects to one."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, path
+
+from portal.api import device_records, enrollment_keys, groups, incidents, reference, rooms, sites
+
+app_name = "api"
+urlpatterns: list[URLPattern] = [
+    path("/schema", reference.Schema.as_view(), name="schema"),
+    path("/docs", reference.Docs.as_view(), name="docs"),
+    path("/rooms", rooms.Rooms.as_view(), name="rooms"),
+    path("/rooms/<uuid:room_id>", rooms.RoomDetail.as_view(), name="room"),
+    path("/rooms/<uuid:room_id>/suppression", rooms.RoomSuppression.as_view(), name="room-suppression"),
+    path("/devices", device_records.Devices.as_view(), name="devices"),
+    path("/devices/<uuid:device_id>", device_records.DeviceDetail.as_view(), name="device"),
+    path("/devices/<uuid:device_id>/accept", device_records.DeviceAccept.as_view(), name="device-accept"),
+    path("/devices/<uuid:device_id>/move", device_records.DeviceMove.as_view(), name="device-move"),
+    path(
+        "/devices/<uuid:device_id>/unenroll", device_records.DeviceUnenroll.as_view(), name="device-unenroll"
+    ),
+    path("/incidents", incidents.Incidents.as_view(), name="incidents"),
+    path("/incidents/<uuid:incident_id>", incidents.IncidentDetail.as_view(), name="incident"),
+    path(
+        "/incidents/<uuid:incident_id>/timeline",
+        incidents.IncidentTimeline.as_view(),
+        name="incident-timeline",
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/comments",
+        incidents.IncidentComments.as_view(),
+        name="incident-comments",
+    ),
+    path("/incidents/<uuid:incident_id>/done", incidents.IncidentDone.as_view(), name="incident-done"),
+    path("/incidents/<uuid:incident_id>/reopen", incidents.IncidentReopen.as_view(), name="incident-reopen"),
+    path("/groups", groups.Groups.as_view(), name="groups"),
+    path("/groups/<uuid:group_id>", groups.GroupDetail.as_view(), name="group"),
+    path("/groups/<uuid:group_id>/members", groups.GroupMembers.as_view(), name="group-members"),
+    path("/groups/<uuid:group_id>/members/<uuid:room_id>", groups.GroupMember.as_view(), name="group-member"),
+    path("/sites", sites.Sites.as_view(), name="sites"),
+    path("/sites/<uuid:site_id>", sites.Site.as_view(), name="site"),
+    path("/enrollment-keys", enrollment_keys.EnrollmentKeys.as_view(), name="enrollment-keys"),
+    path(
+        "/enrollment-keys/<uuid:key_id>", enrollment_keys.EnrollmentKeyDetail.as_view(), name="enrollment-key"
+    ),
+    path(
+        "/enrollment-keys/<uuid:key_id>/revoke",
+        enrollment_keys.EnrollmentKeyRevoke.as_view(),
+        name="enrollment-key-revoke",
+    ),
+    path(
+        "/enrollment-keys/<uuid:key_id>/reset",
+        enrollment_keys.EnrollmentKeyReset.as_view(),
+        name="enrollment-key-reset",
+    ),
+]

@@ -1,0 +1,119 @@
+"""What all views of the people's API share: tenant, permissions by method, lists, one effect per Idempotency-Key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from foundation import clock, idempotency, secrets
+from foundation.errors import NotFound
+from portal.access import Principal, principal_of
+from portal.api.fields import Input
+from portal.api.filters import Filters, StrictFilterBackend
+
+MAX_BODY_BYTES = 64_000
+IDEMPOTENCY_KEY = "Idempotency-Key"
+SEALED = "api.idempotent_answer"  # answers that hold a secret are kept encrypted
+
+
+class Resource(generics.GenericAPIView[Any]):
+    """One address of the API.
+
+    `permissions`: the permission each method needs. `inputs`: what each method takes. `answers`: status and body
+    where they are not the usual ones. `field_names`: how the API calls a field of the domain.
+    """
+
+    permissions: ClassVar[Mapping[str, str]] = {}
+    field_names: ClassVar[Mapping[str, str]] = {}
+    filterset_class: ClassVar[type[Filters] | None] = None
+    filter_backends = (StrictFilterBackend,)
+    inputs: ClassVar[Mapping[str, type[Input]]] = {}
+    answers: ClassVar[Mapping[str, tuple[int, type[BaseSerializer[Any]] | None]]] = {}
+    pages: ClassVar[bool] = False  # GET answers a page of many
+    has_versions: ClassVar[bool] = False  # PATCH minds If-Match
+    order_by: ClassVar[tuple[str, ...]] = ("name", "id")
+    max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
+    holds_secret: ClassVar[bool] = False  # its answer shows a secret once
+    metadata_class = None
+
+    @property
+    def principal(self) -> Principal:
+        return principal_of(self.request)
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.principal.tenant.id
+
+    @classmethod
+    def answer(cls, method: str) -> tuple[int, type[BaseSerializer[Any]] | None]:
+        """Status and body of a success."""
+        usual = {"POST": (201, cls.serializer_class), "DELETE": (204, None)}
+        return cls.answers.get(method) or usual.get(method, (200, cls.serializer_class))
+
+    def given(self) -> dict[str, Any]:
+        """The body, checked. Raises ValidationError."""
+        method = str(self.request.method)
+        body = self.inputs[method](data=self.request.data, partial=method == "PATCH")
+        body.is_valid(raise_exception=True)
+        values: dict[str, Any] = body.validated_data
+        return values
+
+    def list_of(self, rows: QuerySet[Any]) -> Response:
+        """One page of `rows`, filtered as the query string says."""
+        page = self.paginate_queryset(self.filter_queryset(rows))
+        return self.get_paginated_response(self._shown(page, many=True))
+
+    def shown(self, row: Any, **headers: str) -> Response:
+        """The usual answer of the method about one row."""
+        status, body = self.answer(str(self.request.method))
+        return Response(self._shown(row) if body else None, status=status, headers=headers or None)
+
+    def one_of(self, rows: QuerySet[Any], object_id: UUID) -> Any:
+        """Raises NotFound: missing, or another customer's."""
+        found = rows.filter(id=object_id).first()
+        if found is None:
+            raise NotFound("This does not exist.")
+        return found
+
+    def once(self, request: Request, effect: Callable[[], Response]) -> Response:
+        """Carry `effect` out, or repeat the answer it once gave under the same Idempotency-Key.
+
+        A refusal rolls the request's transaction back and its record with it: it may be tried again.
+        """
+        key = request.headers.get(IDEMPOTENCY_KEY)
+        if key is None:
+            return effect()
+        route = f"{request.method} {request.path}"[:120]
+        body = json.dumps(request.data, sort_keys=True).encode()
+        kept = idempotency.begin(self.tenant_id, route, key, idempotency.fingerprint(body), at=clock.now())
+        if kept is not None:
+            return Response(self._opened(kept.body), status=kept.status)
+        response = effect()
+        idempotency.finish(
+            self.tenant_id, route, key, status=response.status_code, body=self._closed(response.data)
+        )
+        return response
+
+    def _shown(self, rows: Any, *, many: bool = False) -> Any:
+        _, body = self.answer("GET" if self.request.method == "HEAD" else str(self.request.method))
+        if body is None:
+            raise TypeError(f"{type(self).__name__} shows nothing.")
+        return body(rows, many=many, context=self.get_serializer_context()).data
+
+    def _closed(self, body: Any) -> Any:
+        if not self.holds_secret:
+            return body
+        return secrets.seal(json.dumps(body, default=str), tenant_id=self.tenant_id, field=SEALED).decode()
+
+    def _opened(self, body: Any) -> Any:
+        if not self.holds_secret:
+            return body
+        return json.loads(secrets.unseal(body.encode(), tenant_id=self.tenant_id, field=SEALED))
