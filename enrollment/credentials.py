@@ -20,7 +20,7 @@ from django.db import connections, transaction
 from django.db.models import OuterRef, Subquery
 
 from enrollment import copies, nonces, signatures
-from enrollment.errors import BadCredential, Revoked
+from enrollment.errors import BadCredential, Refused, Revoked
 from enrollment.models import DeviceCredential
 from fleet.models import Device, MonitoringSettings
 from foundation import tokens
@@ -155,17 +155,17 @@ def rotate(holder: Holder, *, nonce: str, signature: str | None, at: datetime) -
     """A new token for a device that shows its old one and signs the nonce of a heartbeat reply.
 
     A simple client has no key and signs nothing. `holder` is valid and its tenant entered. May be repeated:
-    each answer works until one of them is used. Raises BadCredential.
+    each answer works until one of them is used. Raises Refused.
     """
     live = _lock_live(holder.tenant_id, holder.device_id)
     current = next((row for row in live if row.id == holder.credential_id), None)
     if current is None or not nonces.check("rotate", nonce, current.public_id, at=at):
-        raise BadCredential("This nonce is not the one of your last heartbeats, or too old.")
+        raise Refused("nonce", "This nonce was not made for this token, or is too old.", field="nonce")
     device = Device.objects.for_tenant(holder.tenant_id).get(id=holder.device_id)
     key = bytes(current.public_key) if current.public_key is not None else None
     lines = ("greenroom-rotate-v1", nonce, str(device.id))
     if key is not None and not signatures.holds(key, signature or "", *lines):
-        raise BadCredential("The signature does not hold.")
+        raise Refused("signature", "The signature does not hold.", field="signature")
     token = _succeed(device, live, key, at=at)
     audit.record("device.token_rotate", device, tenant_id=device.tenant_id, at=at)
     return token

@@ -20,12 +20,16 @@ class Revoked(BadCredential):
         super().__init__("This device was shut out. A person has to let it in again.")
 
 
-class EnrollmentRefused(DomainError):
-    """The key is good, and yet this device may not come in. `code` is a stable word for the reason."""
+class Refused(DomainError):
+    """The key or token is good, and yet not this. `code` is a stable word for the reason."""
 
     def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
         super().__init__(message, field=field)
         self.code = code
+
+
+class EnrollmentRefused(Refused):
+    """This device may not come in."""
 
 
 class NotWaiting(Conflict):

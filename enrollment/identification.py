@@ -17,6 +17,9 @@ from enrollment.models import DeviceCredential, HardwareFact
 from fleet.models import Device
 
 SILENT_AFTER = timedelta(minutes=15)  # a device heard since then is alive: nobody takes its place unasked
+SEEN_LATE = timedelta(
+    minutes=5
+)  # last_seen_at of a device without changes is written that seldom (fleet.heartbeats)
 Status = Device.Status
 
 
@@ -113,10 +116,8 @@ def _by_hardware(
     same = [device for device in alike if compare(facts[device.id], shown) is Match.SAME]
     watched = [device for device in same if device.status in _IN_PLACE or device.status == Status.QUARANTINED]
     for device in watched:
-        trusted = device.status in _IN_PLACE
-        heard_at = device.last_seen_at or device.status_since
-        silent = at - heard_at >= SILENT_AFTER
-        return Identified(Verdict.TAKES_OVER if trusted and silent else Verdict.REPLACEMENT, device)
+        gone = device.status in _IN_PLACE and _is_silent(device, at)
+        return Identified(Verdict.TAKES_OVER if gone else Verdict.REPLACEMENT, device)
     for device in same:
         if device.status == Status.UNENROLLED:
             return Identified(Verdict.RETURNS, device)
@@ -126,6 +127,14 @@ def _by_hardware(
                 Verdict.REPLACEMENT, device
             )  # one fact is too little to know, too much to ignore
     return Identified(Verdict.NEW, None)
+
+
+def _is_silent(device: Device, at: datetime) -> bool:
+    """Unheard for SILENT_AFTER, surely: of a device nobody found silent, last_seen_at may be a little old."""
+    unheard = at - (device.last_seen_at or device.status_since)
+    return unheard >= (
+        SILENT_AFTER if device.silent_since or not device.last_seen_at else SILENT_AFTER + SEEN_LATE
+    )
 
 
 def _claims(there: Device, known: set[str], shown: set[str], serial: str) -> bool:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from enrollment import credentials, nonces
-from enrollment.errors import BadCredential, Revoked
+from enrollment.errors import BadCredential, Refused, Revoked
 from enrollment.models import DeviceCredential
 from fleet.models import Device, MonitoringSettings
 from foundation import tokens
@@ -142,7 +142,7 @@ def test_rotation_wants_the_signature_of_the_devices_key(customer, device, token
     others = [None, "", good[:-1], KeyPair.fresh().rotation(nonce, device.id), key.recovery(nonce, device.id)]
     with tenant(customer.id):
         for signature in others:
-            with pytest.raises(BadCredential):
+            with pytest.raises(Refused, match="signature"):
                 credentials.rotate(holder, nonce=nonce, signature=signature, at=at)
         assert DeviceCredential.objects.for_tenant(customer).count() == 1
 
@@ -154,7 +154,7 @@ def test_rotation_wants_a_nonce_made_for_this_token(customer, device, token, key
         nonces.make("enroll", at=at),
         nonces.make("rotate", holder.public_id, at=at - 2 * DAY),
     ):
-        with tenant(customer.id), pytest.raises(BadCredential):
+        with tenant(customer.id), pytest.raises(Refused, match="nonce"):
             credentials.rotate(holder, nonce=nonce, signature=key.rotation(nonce, device.id), at=at)
 
 

@@ -181,6 +181,7 @@ def test_a_reinstalled_machine_takes_over_its_silent_self(customer, key, at):
     heard(first, at=at)
     with tenant(customer.id):
         registration.accept(first.device, room=make_room("Aurora", at=at), at=at)
+        Device.objects.filter(id=first.device.id).update(silent_since=at + 2 * MINUTE)
     machine.key = KeyPair.fresh()
     again = machine.enroll(key, at=at + 15 * MINUTE)
     assert (again.device.id, again.status) == (first.device.id, "enrolled")
