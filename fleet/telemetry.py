@@ -203,8 +203,8 @@ def _hour(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, tz=UTC)
 
 
-def mark_due(hours: Mapping[tuple[str, int, int], datetime]) -> None:
-    """Have rollups computed: by tenant, hour (ms) and device key (or EVERY_DEVICE), from when on.
+def mark_due(hours: Mapping[tuple[str, int, int], datetime], *, whole_days: bool = False) -> None:
+    """Have rollups computed: by tenant, hour or day (ms) and device key (or EVERY_DEVICE), from when on.
 
     The update takes the row's lock although nothing may change: a computation that deletes the row waits for our
     points, or we write it anew after its end.
@@ -214,12 +214,13 @@ def mark_due(hours: Mapping[tuple[str, int, int], datetime]) -> None:
     keys = sorted(hours)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO fleet_rollup_due (tenant_id, hour, device_key, due_at) "
-            "SELECT tenant_id, hour, device_key, due_at "
+            "INSERT INTO fleet_rollup_due (tenant_id, starts, whole_day, device_key, due_at) "
+            "SELECT tenant_id, starts, %s, device_key, due_at "
             "FROM unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::timestamptz[]) "
-            "AS due (tenant_id, hour, device_key, due_at) "
-            "ON CONFLICT (tenant_id, hour, device_key) DO UPDATE SET due_at = excluded.due_at",
+            "AS due (tenant_id, starts, device_key, due_at) "
+            "ON CONFLICT (tenant_id, starts, whole_day, device_key) DO UPDATE SET due_at = excluded.due_at",
             [
+                whole_days,
                 [tenant for tenant, _, _ in keys],
                 [_hour(ms) for _, ms, _ in keys],
                 [key for _, _, key in keys],

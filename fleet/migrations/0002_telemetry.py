@@ -68,14 +68,15 @@ CREATE TABLE fleet_rollup_day (
 )
 """
 
-# Hours whose rollup is to be computed (again): of one device, or of all with device_key 0.
+# Hours (and whole days) whose rollup is to be computed (again): of one device, or of all with device_key 0.
 ROLLUP_DUE = """
 CREATE TABLE fleet_rollup_due (
     tenant_id uuid NOT NULL,
-    hour timestamptz NOT NULL,
+    starts timestamptz NOT NULL,
+    whole_day boolean NOT NULL DEFAULT false,
     device_key bigint NOT NULL,
     due_at timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, hour, device_key)
+    PRIMARY KEY (tenant_id, starts, whole_day, device_key)
 ) WITH (fillfactor = 50)
 """
 
@@ -90,6 +91,14 @@ CREATE TABLE fleet_kept_apart (
     item jsonb NOT NULL,
     PRIMARY KEY (tenant_id, device_key, "time", epoch, seq)
 ) PARTITION BY RANGE ("time")
+"""
+
+# Up to when the heartbeats of a stream are in PostgreSQL: what still waits in it is no silence. Local.
+DRAIN = """
+CREATE TABLE fleet_drain (
+    shard smallint PRIMARY KEY,
+    drained_until timestamptz NOT NULL
+)
 """
 
 TABLES = {
@@ -109,13 +118,13 @@ KEEP_DAYS = {"fleet_point": 2, "fleet_rollup": 90, "fleet_kept_apart": 30}
 
 
 def forward() -> list[str]:
-    statements = []
+    statements = [DRAIN, "GRANT SELECT, INSERT, UPDATE, DELETE ON fleet_drain TO greenroom_app"]
     for table, create in TABLES.items():
         statements += [create, *wall_statements(table, sweep=SWEEP.get(table, ()))]
     for table, keep_days in KEEP_DAYS.items():
         statements += [
             f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT",
-            f"INSERT INTO foundation_partitioned VALUES ('{table}', 'time', {keep_days})",
+            f"INSERT INTO foundation_partitioned VALUES ('{table}', 'time', {keep_days})",  # noqa: S608 - ours
             f"SELECT foundation_make_partition('{table}', (now() AT TIME ZONE 'UTC')::date + ahead) "
             f"FROM generate_series(-{min(keep_days, 8)}, 3) AS ahead",  # spools hold up to a week
         ]
@@ -128,6 +137,7 @@ def backward() -> list[str]:
     return [
         f"DELETE FROM foundation_partitioned WHERE parent IN ({listed})",
         *(f"DROP TABLE {table}" for table in reversed(TABLES)),
+        "DROP TABLE fleet_drain",
         "ALTER TABLE fleet_device RESET (fillfactor)",
     ]
 
