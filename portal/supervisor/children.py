@@ -115,8 +115,35 @@ class Child:
         self.not_before = now + wait_s
 
 
+def guard(mark: str) -> int:
+    """Fork a process that ends whatever carries `mark` once we are gone, however we went; returns its pid.
+
+    The kernel's signal to children is not enough: one that waits for a Redis that went with us is deaf to it.
+    """
+    watched, _ours = os.pipe()  # ours is closed by our death alone: no child inherits it
+    pid = os.fork()
+    if pid:
+        os.close(watched)
+        return pid
+    try:
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        for name in os.listdir("/proc/self/fd"):  # locks would outlive their owner
+            if int(name) > 2 and int(name) != watched:
+                with suppress(OSError):
+                    os.close(int(name))
+        os.read(watched, 1)
+        end_leftovers(mark)
+    finally:
+        os._exit(0)
+
+
 def end_leftovers(mark: str, *, patience_s: float = 10.0) -> int:
-    """End every process that carries `mark`, of a supervisor that was killed; returns how many there were."""
+    """End every process whose mark begins so, of a supervisor that was killed; returns how many there were."""
     found = marked(mark)
     for number, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
         left = marked(mark)
@@ -133,13 +160,14 @@ def end_leftovers(mark: str, *, patience_s: float = 10.0) -> int:
 
 
 def marked(mark: str) -> list[int]:
-    """Pids of the processes that carry `mark`; a pid used again by another program does not."""
+    """Pids of the processes whose mark begins so; a pid used again by another program carries none."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                variables = (entry / "environ").read_bytes().split(b"\0")
+                if any(variable.startswith(wanted) for variable in variables):
                     found.append(int(entry.name))
             except OSError:  # gone meanwhile, or another person's
                 continue

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import os
+import secrets
 import socket
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from foundation.embedded.home import Home, take
 from foundation.environment import Environment
 
 from . import freshness, programs
-from .children import MARK, end_leftovers
+from .children import MARK, end_leftovers, guard
 from .output import Output
 from .supervisor import GiveUp, Supervisor, Told
 
@@ -38,7 +39,8 @@ class Run:
         self.url = url
         self.shards = shards
         self.demo = demo
-        self.mark = hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]
+        self.family = hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]  # of all runs of this home
+        self.mark = f"{self.family}-{secrets.token_hex(4)}"
         self.supervisor = Supervisor(output, look=self.look_after_services)
         self.services: embedded.Services | None = None
         self.restarts: dict[str, int] = {}
@@ -49,11 +51,12 @@ class Run:
         began = time.monotonic()
         self.output.say(f"Greenroom starts; its home is {self.home.path}")
         self.supervisor.listen()
-        left = end_leftovers(self.mark)
+        left = end_leftovers(self.family)
         if left:
             self.output.say(f"Ended {left} processes an earlier run had left behind.")
         for port in (self.port, self.port + 1):
             self.claim(port)
+        guard(self.mark)
         self.provide_services()
         self.prepare()
         self.start_servers()

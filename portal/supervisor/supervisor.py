@@ -51,7 +51,9 @@ class Supervisor:
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._told)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored: nohup wants us to outlive the terminal
+        if (
+            signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+        ):  # ignored: nohup wants us to outlive the terminal
             signal.signal(signal.SIGHUP, self._told)
             if os.isatty(sys.stdout.fileno()):
                 self._terminal.register(sys.stdout.fileno(), 0)
