@@ -269,10 +269,10 @@ def test_a_token_that_is_no_longer_accepted_is_recovered_with_the_device_s_key(a
 
 
 def test_a_revoked_device_drops_its_token_and_asks_once_a_day(agent, service, monkeypatch):
-    monkeypatch.setattr(runner, "LOOK_EVERY_S", 600.0)  # days pass
-    service.extra = {"next_in": 600}
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 1800.0)  # days pass
+    service.extra = {"next_in": 1800}
     state = agent.state
-    state.interval_s = 600.0
+    state.interval_s = 1800.0
     state.save(agent.home)
     service.revoked = True
     agent.run(2 * 3600)
@@ -287,7 +287,7 @@ def test_a_revoked_device_drops_its_token_and_asks_once_a_day(agent, service, mo
     service.revoked = False
     agent.run(DAY)
     assert agent.state.token == "grdt_2"
-    assert len(service.seqs()) > 250  # what it kept meanwhile arrives
+    assert len(service.seqs()) > 90  # what it kept meanwhile arrives
     assert service.seqs() == list(range(1, len(service.seqs()) + 1))
 
 
