@@ -117,19 +117,10 @@ def forget_old(tenant_id: UUID, *, at: datetime) -> int:
     """Drop the days past their keep, of the entered tenant."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM fleet_rollup_day WHERE tenant_id = %s AND day < %s", [tenant_id, _oldest_day(at)]
+            "DELETE FROM fleet_rollup_day WHERE tenant_id = %s AND day < %s",
+            [tenant_id, (at - timedelta(days=DAYS_KEPT)).date()],
         )
         return int(cursor.rowcount)
-
-
-def tenants_with_old(*, at: datetime) -> list[UUID]:
-    return tenants_due(
-        "fleet_rollup_day", at=datetime.combine(_oldest_day(at) - DAY, time(), UTC), column="day"
-    )
-
-
-def _oldest_day(at: datetime) -> date:
-    return (at - timedelta(days=DAYS_KEPT)).date()
 
 
 def _devices(tenant_id: UUID, *, since: datetime) -> list[int]:

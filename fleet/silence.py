@@ -19,7 +19,7 @@ from fleet.models import Device, MonitoringSettings
 from foundation.sweep import tenants_due
 from tenancy.models import Tenant
 
-BATCH = 500
+BATCH = 5000  # devices of a customer in one transaction
 # After an outage devices come back spread out: they were told to wait up to two minutes, or wait ever longer by
 # themselves, up to ten.
 LEAST_RETURN, MOST_RETURN = timedelta(minutes=2), timedelta(minutes=10)

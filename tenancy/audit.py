@@ -51,6 +51,7 @@ ACTIONS = frozenset(
         "device.unenroll",
         "device.move",
         "device.quarantine",
+        "device.copy_suspected",
         "device.token_rotate",
         "device.token_recover",
         "device.token_revoke",

@@ -6,6 +6,8 @@ ACT = "act"  # outbox, jobs
 REPORT = "report"  # rollups, daily figures, housekeeping
 ALL = (INGEST, DETECT, ACT, REPORT)
 ROUTES = {
+    "heartbeats.ring_drains": {"queue": DETECT},  # drains may hold every process of their own queue
+    "heartbeats.sweep_silence": {"queue": DETECT},
     "heartbeats.*": {"queue": INGEST},
     "detection.*": {"queue": DETECT},
     "later.*": {"queue": ACT},

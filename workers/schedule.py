@@ -31,6 +31,11 @@ SCHEDULE = (
     ),
     Periodic("housekeeping.keep_partitions", timedelta(hours=1), "makes partitions ahead and drops old ones"),
     Periodic(
+        "housekeeping.forget_telemetry",
+        timedelta(hours=1),
+        "drops daily figures past their keep and watermarks nobody uses, once a day",
+    ),
+    Periodic(
         "housekeeping.forget_old",
         timedelta(hours=1),
         "drops used slots, answers kept for retries, old sessions",

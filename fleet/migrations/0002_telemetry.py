@@ -112,7 +112,6 @@ TABLES = {
 SWEEP = {
     "fleet_watermark": ("tenant_id", "device_key", "due_at"),
     "fleet_rollup_due": ("tenant_id", "due_at"),
-    "fleet_rollup_day": ("tenant_id", "day"),
 }
 KEEP_DAYS = {"fleet_point": 2, "fleet_rollup": 90, "fleet_kept_apart": 30}
 
