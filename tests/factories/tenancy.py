@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from itertools import count
 
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from fleet.room_groups import set_up_customer
@@ -27,14 +29,18 @@ def make_operator(name: str = "Operations", *, at: datetime) -> Tenant:
         return create_tenant(name, kind=Tenant.Kind.OPERATOR, at=at)
 
 
+@cache
+def _hashed_password() -> str:
+    """Once a process: hashing is slow on purpose."""
+    return make_password(PASSWORD)
+
+
 def make_user(home: Tenant, *, at: datetime, name: str = "Ingrid Solberg") -> User:
-    return User.objects.create_user(
-        email=f"person-{next(_numbers)}-{home.number}@example.com",
-        name=name,
-        home=home,
-        password=PASSWORD,
-        at=at,
-    )
+    email = f"person-{next(_numbers)}-{home.number}@example.com"
+    user = User.objects.create_user(email=email, name=name, home=home, password=None, at=at)
+    user.password = _hashed_password()
+    user.save(update_fields=["password"])
+    return user
 
 
 def make_person(
