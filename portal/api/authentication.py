@@ -31,7 +31,7 @@ class HasPermission(BasePermission):
         if principal is None:
             return False
         method = "GET" if request.method == "HEAD" else str(request.method)
-        if not hasattr(view, method.lower()):
+        if method.lower() not in view.http_method_names or not hasattr(view, method.lower()):
             return True  # answered with 405
         wanted: str | None = getattr(view, "permissions", {}).get(method)
         return wanted is not None and principal.may(wanted)

@@ -24,7 +24,7 @@ class Public(APIView):
 
     authentication_classes = ()
     permission_classes = ()
-    metadata_class = None
+    http_method_names = ["get", "head"]
     schema = None
 
 

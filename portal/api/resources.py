@@ -42,7 +42,7 @@ class Resource(generics.GenericAPIView[Any]):
     order_by: ClassVar[tuple[str, ...]] = ("name", "id")
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
     holds_secret: ClassVar[bool] = False  # its answer shows a secret once
-    metadata_class = None
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     @property
     def principal(self) -> Principal:

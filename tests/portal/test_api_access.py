@@ -1,0 +1,242 @@
+"""Who may call what: tokens, roles, and that another customer's things do not exist."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import get_resolver
+from django.utils import timezone
+
+from enrollment import keys
+from fleet import room_groups
+from foundation import clock
+from foundation.context import tenant
+from foundation.ids import new_id
+from incidents.models import Incident
+from portal.api import urls
+from portal.api.resources import Resource
+from tenancy import api_tokens
+from tenancy.models import ApiToken, AuditEvent
+from tests.factories.api import Api, make_api_token
+from tests.factories.fleet import make_device, make_place, make_room
+from tests.factories.tenancy import make_customer
+
+
+@pytest.fixture
+def now(db):
+    return clock.now()
+
+
+@pytest.fixture
+def things(customer, now):
+    """One of everything that an address names, by the name of its parameter."""
+    return make_things(customer, now)
+
+
+def make_things(owner, now):
+    with tenant(owner.id):
+        place = make_place(at=now)
+        room = make_room(place=place, at=now)
+        device = make_device(room, at=now)
+        group = room_groups.default_group()
+        key, _ = keys.issue(label="Key", group=group, at=now)
+        incident = Incident.objects.for_tenant(owner).create(
+            number="INC-ABCDEF",
+            device=device,
+            room=room,
+            signal="camera_room",
+            severity=2,
+            summary="No camera",
+            opened_at=now,
+            fault_at=now,
+            updated_at=now,
+        )
+    return {
+        "site_id": place.id,
+        "room_id": room.id,
+        "device_id": device.id,
+        "group_id": group.id,
+        "key_id": key.id,
+        "incident_id": incident.id,
+    }
+
+
+def routes() -> list[tuple[str, str, str]]:
+    """(method, path with parameters, permission) of everything that needs a token."""
+    found = []
+    for pattern in urls.urlpatterns:
+        view = pattern.callback.view_class
+        if issubclass(view, Resource):
+            path = str(pattern.pattern).replace("<uuid:", "{").replace(">", "}")
+            found += [(method, path, permission) for method, permission in view.permissions.items()]
+    return found
+
+
+BODIES = {
+    ("POST", "/rooms"): lambda ids: {"name": "New room", "site": str(ids["site_id"])},
+    ("PATCH", "/rooms/{room_id}"): lambda ids: {"capacity": 4},
+    ("PUT", "/rooms/{room_id}/suppression"): lambda ids: {
+        "until": (timezone.localtime() + timedelta(days=1)).isoformat(),
+        "reason": "Rebuilding",
+    },
+    ("POST", "/devices/{device_id}/accept"): lambda ids: {"room": str(ids["room_id"])},
+    ("POST", "/devices/{device_id}/move"): lambda ids: {"room": str(ids["room_id"])},
+    ("POST", "/incidents/{incident_id}/comments"): lambda ids: {"text": "We looked."},
+    ("POST", "/groups"): lambda ids: {"name": "New group"},
+    ("PATCH", "/groups/{group_id}"): lambda ids: {"description": "Rooms"},
+    ("POST", "/groups/{group_id}/members"): lambda ids: {"rooms": [str(ids["room_id"])]},
+    ("POST", "/sites"): lambda ids: {"name": "New site", "kind": "building"},
+    ("PATCH", "/sites/{site_id}"): lambda ids: {"name": "Renamed"},
+    ("POST", "/enrollment-keys"): lambda ids: {"label": "New key"},
+}
+
+
+def body_of(method, path, ids):
+    make = BODIES.get((method, path))
+    return make(ids) if make else None
+
+
+def test_every_address_but_the_description_needs_a_token_and_none_ends_in_a_slash():
+    open_to_all = [
+        str(pattern.pattern)
+        for pattern in urls.urlpatterns
+        if not issubclass(pattern.callback.view_class, Resource)
+    ]
+    assert open_to_all == ["/schema", "/docs"]
+    assert not [path for _, path, _ in routes() if path.endswith("/")]
+    assert get_resolver().resolve("/api/v1/rooms").route == "api/v1/rooms"
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), routes())
+def test_without_a_token_nothing_is_told(db, method, path, permission):
+    answer = Api(None).call(method, path.format_map({name: new_id() for name in ID_NAMES}), {})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == 401
+
+
+ID_NAMES = ("site_id", "room_id", "device_id", "group_id", "key_id", "incident_id")
+
+
+@pytest.mark.parametrize("role", ["pro_manager", "global_reader", "site_technician", "partner_admin"])
+def test_a_role_may_do_what_its_permissions_say_and_nothing_else(customer, things, now, role):
+    token = make_api_token(customer, role, at=now)
+    with tenant(customer.id):
+        allowed = set(ApiToken.objects.for_tenant(customer).select_related("role").get().role.permissions)
+    api = Api(token)
+    for method, path, permission in routes():
+        if method != "GET" and permission in allowed:
+            continue  # what it does is another test's business; here it would change what the next ones find
+        answer = api.call(method, path.format_map(things), body_of(method, path, things))
+        assert answer.status_code == (200 if permission in allowed else 403), (method, path)
+
+
+def test_a_refusal_is_on_record_and_changes_nothing(customer, things, now):
+    api = Api(make_api_token(customer, "global_reader", at=now))
+    answer = api.patch(f"/rooms/{things['room_id']}", {"capacity": 4})
+    assert answer.status_code == 403
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Not allowed",
+        "status": 403,
+        "detail": "Your role does not allow this.",
+    }
+    with tenant(customer.id):
+        event = AuditEvent.objects.for_tenant(customer).get(action="access.denied")
+        assert (event.actor_kind, event.result) == ("token", "failed")
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), [each for each in routes() if "{" in each[1]])
+def test_what_is_anothers_is_missing_with_the_same_answer(customer, now, method, path, permission):
+    own, foreign = make_things(customer, now), make_things(make_customer(at=now), now)
+    api = Api(make_api_token(customer, at=now))
+    body = body_of(method, path, own)
+    theirs = api.call(method, path.format_map(foreign), body)
+    missing = api.call(method, path.format_map({name: new_id() for name in ID_NAMES}), body)
+    assert theirs.status_code == missing.status_code == 404
+    assert theirs.content == missing.content
+    assert theirs.headers["Content-Type"] == "application/problem+json"
+
+
+def test_what_a_body_names_of_another_customer_is_as_good_as_missing(customer, things, now):
+    foreign = make_things(make_customer(at=now), now)
+    api = Api(make_api_token(customer, at=now))
+    for method, path, body_with in (
+        ("POST", "/rooms", lambda ids: {"name": "New", "site": str(ids["site_id"])}),
+        (
+            "POST",
+            "/rooms",
+            lambda ids: {"name": "N", "site": str(things["site_id"]), "groups": [str(ids["group_id"])]},
+        ),
+        ("PATCH", f"/rooms/{things['room_id']}", lambda ids: {"site": str(ids["site_id"])}),
+        ("POST", "/sites", lambda ids: {"name": "New", "kind": "floor", "parent": str(ids["site_id"])}),
+        ("PATCH", f"/sites/{things['site_id']}", lambda ids: {"parent": str(ids["site_id"])}),
+        ("POST", f"/devices/{things['device_id']}/move", lambda ids: {"room": str(ids["room_id"])}),
+        ("POST", f"/groups/{things['group_id']}/members", lambda ids: {"rooms": [str(ids["room_id"])]}),
+        ("POST", "/enrollment-keys", lambda ids: {"label": "New", "group": str(ids["group_id"])}),
+    ):
+        theirs = api.call(method, path, body_with(foreign))
+        missing = api.call(method, path, body_with({name: new_id() for name in ID_NAMES}))
+        assert theirs.status_code == missing.status_code == 400, path
+        assert theirs.json() == missing.json()
+        assert set(theirs.json()["errors"][0]) == {"field", "message"}
+        assert theirs.json()["errors"][0]["field"] in body_with(foreign)
+
+
+def test_filters_by_anothers_id_find_nothing(customer, things, now):
+    foreign = make_things(make_customer(at=now), now)
+    api = Api(make_api_token(customer, at=now))
+    for path, name, id_name in (
+        ("/rooms", "site", "site_id"),
+        ("/rooms", "group", "group_id"),
+        ("/devices", "room", "room_id"),
+        ("/devices", "site", "site_id"),
+        ("/incidents", "device", "device_id"),
+        ("/incidents", "room", "room_id"),
+        ("/incidents", "group", "group_id"),
+        ("/sites", "site", "site_id"),
+    ):
+        assert len(api.get(f"{path}?{name}={things[id_name]}").json()["results"]) == 1, path
+        assert api.get(f"{path}?{name}={foreign[id_name]}").json() == {"results": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer x", "Bearer grat_x", "Basic eDp5", "Bearer " + "a" * 5000, "Device grdt_x"]
+)
+def test_a_token_that_is_none_is_one_answer(customer, header):
+    answer = Api(None).get("/rooms", Authorization=header)
+    assert answer.status_code == 401
+    assert answer.json()["title"] == "Not signed in"
+
+
+def test_a_revoked_and_an_expired_token_are_refused(customer, now):
+    expired = make_api_token(customer, at=now - timedelta(days=40))
+    revoked = make_api_token(customer, at=now)
+    assert Api(revoked).get("/rooms").status_code == 200
+    with tenant(customer.id):
+        api_tokens.revoke(ApiToken.objects.for_tenant(customer).get(expires_at__gt=now), at=now)
+    assert Api(expired).get("/rooms").status_code == Api(revoked).get("/rooms").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/rooms/", "/nothing", "/rooms/not-a-uuid", "", "/schema/"])
+def test_an_address_that_does_not_exist_is_not_found_and_never_redirected(customer, now, path):
+    answer = Api(make_api_token(customer, at=now)).get(path)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_method_an_address_does_not_have_is_named(customer, things, now):
+    api = Api(make_api_token(customer, at=now))
+    answer = api.put("/rooms", {})
+    assert (answer.status_code, answer.json()["title"]) == (405, "Method not allowed")
+    assert api.call("OPTIONS", "/rooms").status_code == 405
+
+
+def test_head_answers_like_get_without_a_body(customer, things, now):
+    token = make_api_token(customer, at=now)
+    client = Api(token)._client
+    for path in ("/rooms", f"/rooms/{things['room_id']}"):
+        answer = client.head(f"/api/v1{path}", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.content) == (200, b"")
