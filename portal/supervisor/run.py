@@ -39,8 +39,7 @@ class Run:
         self.url = url
         self.shards = shards
         self.demo = demo
-        self.family = hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]  # of all runs of this home
-        self.mark = f"{self.family}-{secrets.token_hex(4)}"
+        self.mark = f"{family(home)}-{secrets.token_hex(4)}"
         self.supervisor = Supervisor(output, look=self.look_after_services)
         self.services: embedded.Services | None = None
         self.restarts: dict[str, int] = {}
@@ -51,7 +50,7 @@ class Run:
         began = time.monotonic()
         self.output.say(f"Greenroom starts; its home is {self.home.path}")
         self.supervisor.listen()
-        left = end_leftovers(self.family)
+        left = end_leftovers(family(self.home))
         if left:
             self.output.say(f"Ended {left} processes an earlier run had left behind.")
         for port in (self.port, self.port + 1):
@@ -214,6 +213,11 @@ class Run:
             self.services.release()
             self.services, self.restarts = again, again.restarts()
             self.output.say("PostgreSQL and Redis were gone: started again.")
+
+
+def family(home: Home) -> str:
+    """What the marks of all runs of one home begin with."""
+    return hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]
 
 
 class _Probe:

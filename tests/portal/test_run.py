@@ -19,12 +19,13 @@ from foundation import embedded
 from foundation.embedded.addresses import URLS
 from foundation.embedded.home import Home, is_free
 from portal.supervisor.children import marked
+from portal.supervisor.run import family
 
 ROOT = Path(__file__).parents[2]
 NOT_OURS = (*URLS, "DJANGO_SETTINGS_MODULE", "GREENROOM_URL", "GREENROOM_CACHE_URL")
 
 
-def eventually(holds: Callable[[], bool], *, within_s: float = 60) -> None:
+def eventually(holds: Callable[[], bool], *, within_s: float = 180) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
@@ -60,7 +61,7 @@ class Installation:
         """Send a signal and wait for the end."""
         assert self.process is not None
         self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=60)
+        rest, _ = self.process.communicate(timeout=120)
         self.printed += rest.splitlines()
         return self.process.returncode
 
@@ -74,8 +75,7 @@ class Installation:
 
     def pid_of(self, *words: str) -> int | None:
         """The oldest process of this installation whose command line has all `words`."""
-        assert self.process is not None
-        for pid in sorted(marked(_mark_of(self.process.pid))):
+        for pid in sorted(marked(family(self.home))):
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
             except OSError:
@@ -93,16 +93,6 @@ class Installation:
         return (
             not traces and not self.home.is_locked("keeper") and is_free(self.port) and is_free(self.port + 1)
         )
-
-
-def _mark_of(supervisor: int) -> str:
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    for child in children:
-        for item in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
-            name, _, value = item.partition(b"=")
-            if name == b"SUPERVISED_BY":
-                return value.decode()
-    raise AssertionError("the supervisor has no children")
 
 
 def _names(entry: Path, home: Path) -> bool:
@@ -162,7 +152,7 @@ def test_a_newcomer_gets_a_running_portal_that_heals_keeps_its_data_and_goes_wit
 
     assert installation.stop(signal.SIGINT) == 0
     assert installation.printed[-1] == "Greenroom has stopped."
-    eventually(installation.nothing_is_left, within_s=10)
+    eventually(installation.nothing_is_left, within_s=60)
 
     installation.start()
     assert not [line for line in installation.printed if line.startswith(("migrate", "assets", "demo"))]
@@ -178,4 +168,4 @@ def test_a_newcomer_gets_a_running_portal_that_heals_keeps_its_data_and_goes_wit
     installation.process.communicate()
     installation.start()
     assert installation.stop(signal.SIGHUP) == 0
-    eventually(installation.nothing_is_left, within_s=10)
+    eventually(installation.nothing_is_left, within_s=60)
