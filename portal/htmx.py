@@ -16,7 +16,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from foundation.errors import DomainError
 
 SEEN = "X-Seen"  # what a polling page names as its version; the same again is answered with 204
-PORTAL, CONSOLE, FRAGMENT = "portal.html", "operations.html", "fragment.html"
+PORTAL, FRAGMENT = "portal.html", "fragment.html"
+CONSOLE, CONSOLE_PAGE = "operations.html", "operations_page.html"  # the queue; other pages of the console
 DIALOG, DIALOG_PAGE = "dialog.html", "dialog_page.html"
 FEW_SECONDS = 2  # queue, onboarding
 QUARTER_MINUTE = 15
@@ -119,6 +120,13 @@ def refused(request: HttpRequest, error: DomainError, *, to: str) -> HttpRespons
         return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(events)})
     messages.error(request, error.message)
     return HttpResponseRedirect(to)
+
+
+def mistaken(form: BaseForm) -> HttpResponse:
+    """The first message of a form that stands where it is, with what was typed: only a toast says it."""
+    message = next(str(messages[0]) for messages in form.errors.values())
+    events = {"greenroom:toast": {"text": message, "tone": "bad"}}
+    return HttpResponse(status=422, headers={"HX-Trigger": json.dumps(events), "HX-Reswap": "none"})
 
 
 def blame(form: BaseForm, error: DomainError) -> None:

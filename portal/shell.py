@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -56,21 +57,27 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     principal: Principal | None = getattr(request, "principal", None)
     if principal is None:
         return {"principal": None}
+    numbers = cache(lambda: counters.of(principal.tenant.id))
     return {
         "principal": principal,
         "organisations": getattr(request, "organisations", []),
         "may": {permission.replace(".", "_"): True for permission in principal.permissions},
-        "menu": lambda: _menu(request, principal, SECTIONS),
-        "console_menu": lambda: _menu(request, principal, CONSOLE_SECTIONS),
+        "menu": lambda: _menu(request, principal, SECTIONS, numbers),
+        "console_menu": lambda: _menu(request, principal, CONSOLE_SECTIONS, numbers),
+        "rooms_total": lambda: _total(numbers(), (counters.ROOMS,)),
         "works_the_queue": principal.by_operator and principal.may("queue.work"),
         "demo": principal.tenant.is_demo,
     }
 
 
-def _menu(request: HttpRequest, principal: Principal, sections: tuple[Section, ...]) -> list[dict[str, Any]]:
+def _menu(
+    request: HttpRequest,
+    principal: Principal,
+    sections: tuple[Section, ...],
+    numbers: Callable[[], dict[str, int]],
+) -> list[dict[str, Any]]:
     match = request.resolver_match
     current = (match.url_name or "") if match else ""
-    numbers = cache(lambda: counters.of(principal.tenant.id))
     return [
         {
             "url": section.url,

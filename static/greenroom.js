@@ -61,10 +61,11 @@
   document.addEventListener("htmx:afterSettle", openDialog);
   document.addEventListener("htmx:afterRequest", (event) => {
     const dialog = event.detail.elt?.closest?.("dialog");
+    if (event.detail.elt?.matches?.("form[data-keep]") && event.detail.xhr?.status === 204) event.detail.elt.reset();
     if (dialog && event.detail.xhr?.status === 204 && !event.detail.xhr.getResponseHeader("HX-Redirect")) dialog.close();
   });
-  document.addEventListener("htmx:responseError", (event) => { if (event.detail.elt?.id !== "poll") failed(event); });
-  document.addEventListener("htmx:sendError", (event) => { if (event.detail.elt?.id !== "poll") failed(event); });
+  document.addEventListener("htmx:responseError", (event) => { if (!event.detail.elt?.hasAttribute?.("data-poll")) failed(event); });
+  document.addEventListener("htmx:sendError", (event) => { if (!event.detail.elt?.hasAttribute?.("data-poll")) failed(event); });
   function failed(event) {
     const status = event.detail.xhr?.status;
     const reference = event.detail.xhr?.getResponseHeader("X-Request-Id");

@@ -64,7 +64,7 @@
   function merge(old, fresh, gentle, changed) {
     if (old.nodeType !== Node.ELEMENT_NODE) { if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue; return; }
     if (old.isEqualNode(fresh)) { if (old.dataset.age || old.querySelector("[data-age], [data-left]")) restamp(old); return; }
-    if (old.hasAttribute("data-keep")) return; // what somebody may be typing into
+    if (old.hasAttribute("data-keep") && (old.contains(document.activeElement) || [...old.querySelectorAll("textarea")].some((box) => box.value))) return; // somebody writes here
     syncAttributes(old, fresh);
     if (old.hasAttribute("data-age") || old.hasAttribute("data-left")) restamp(old);
     if (old.hasAttribute("data-list")) mergeList(old, fresh, gentle, changed);
@@ -75,7 +75,7 @@
     isInlineSwap: (style) => style === "morph" || style === "gentle",
     handleSwap(style, target, fragment) {
       if (style !== "morph" && style !== "gentle") return false;
-      const fresh = fragment.querySelector("#live");
+      const fresh = fragment.querySelector(`#${target.id}`);
       if (!fresh) return false;
       const changed = [];
       if (fresh.dataset.title) document.title = `${fresh.dataset.title} · Greenroom`;
@@ -124,7 +124,7 @@
   setInterval(tick, 1000);
 
   /* Saying when live stops --------------------------------------------- */
-  const isPoll = (event) => event.detail.elt?.id === "poll";
+  const isPoll = (event) => Boolean(event.detail.elt?.hasAttribute?.("data-poll"));
   function stopped(is) {
     const box = document.querySelector("[data-stopped]");
     if (!box || is === (stoppedAt !== null)) return;

@@ -106,7 +106,7 @@ def severity(level: int, short: bool = False) -> SafeString:
                 1 + i * 4,
                 10 - i * 3,
                 5 + i * 3,
-            )  # noqa: S308
+            )
             for i in range(4)
         ),
     )
@@ -157,6 +157,12 @@ def when(context: dict[str, Any], moment: Any) -> SafeString | str:
         return ""
     text = words.moment_text(moment, words.zone_of(context))
     return format_html('<time datetime="{}">{}</time>', moment.isoformat(), text)
+
+
+@register.simple_tag
+def span(begin: Any, end: Any) -> str:
+    """How long something took: "6 m"; nothing where an end is missing."""
+    return words.span_text(int((end - begin).total_seconds())) if begin and end else ""
 
 
 @register.simple_tag

@@ -45,7 +45,9 @@ def of_room(room: Room, devices: list[Device]) -> list[Line]:
 
 
 def _turned(room: Room, devices: list[Device]) -> list[Line]:
-    rows = SignalTransition.objects.for_tenant(room.tenant_id).filter(device_id__in=[each.id for each in devices])
+    rows = SignalTransition.objects.for_tenant(room.tenant_id).filter(
+        device_id__in=[each.id for each in devices]
+    )
     lines = []
     for row in rows.order_by("-at", "-id")[:SHOWN]:
         if row.before == "unknown" and row.after == "healthy":
@@ -54,7 +56,16 @@ def _turned(room: Room, devices: list[Device]) -> list[Line]:
         tone, label = SIGNAL_STATES[row.after]
         name = f"{rule.component if rule else row.signal} {row.instance}".strip()
         note = row.detail if row.after == "unhealthy" else ""
-        lines.append(Line(row.at, "incident", "" if tone in ("ok", "none") else tone, name, f"turned {label.lower()}", note))
+        lines.append(
+            Line(
+                row.at,
+                "incident",
+                "" if tone in ("ok", "none") else tone,
+                name,
+                f"turned {label.lower()}",
+                note,
+            )
+        )
     return lines
 
 
@@ -84,4 +95,8 @@ def _deed(event: Any) -> Line:
 
 
 def _changed(after: dict[str, Any] | None) -> list[str]:
-    return [f"{name.replace('_', ' ')}: {value}" for name, value in (after or {}).items() if name != "until" and value]
+    return [
+        f"{name.replace('_', ' ')}: {value}"
+        for name, value in (after or {}).items()
+        if name != "until" and value
+    ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 640, 190
+WIDTH, HEIGHT = 440, 230
 LEFT, RIGHT, TOP, BOTTOM = 38, 14, 12, 24
 
 

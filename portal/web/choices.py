@@ -35,7 +35,9 @@ def groups() -> list[Choice]:
 
 def time_zones() -> list[Choice]:
     """IANA names, those of continents and UTC."""
-    names = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+    names = sorted(
+        name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))
+    )
     return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in names)]
 
 

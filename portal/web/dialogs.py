@@ -1,4 +1,4 @@
-"""Questions before what cannot be undone."""
+"""Questions before what matters."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ def confirm(
     to: str,
     change: Callable[[], Any],
     said: str,
+    danger: bool = True,
+    frame: str = htmx.PORTAL,
 ) -> HttpResponse:
-    """Ask before what cannot be undone; the domain may still refuse."""
+    """Ask before what matters; the domain may still refuse. `danger`: it cannot be undone."""
     form = Form(posted(request))
     if request.method == "POST":
         try:
@@ -37,5 +39,5 @@ def confirm(
         else:
             return htmx.done(request, said, to=to)
     return htmx.dialog(
-        request, question, submit=submit, back=back, form=form, explain=explain, danger=True
+        request, question, submit=submit, back=back, form=form, explain=explain, danger=danger, frame=frame
     )

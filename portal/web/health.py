@@ -39,7 +39,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, for a holder of the token, or for this machine where no token is set."""
     if not _may_read_metrics(request):
-        return problem(401, "Not signed in", "Metrics want the bearer token.", headers={"WWW-Authenticate": "Bearer"})
+        return problem(
+            401, "Not signed in", "Metrics want the bearer token.", headers={"WWW-Authenticate": "Bearer"}
+        )
     lines = [line for figure in figures(at=clock.now()) for line in _exposed(figure)]
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -71,7 +73,9 @@ def _database() -> bool:
 
 
 def _redis() -> bool:
-    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
+    client = redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S
+    )
     try:
         started = time.monotonic()
         return bool(client.ping()) and time.monotonic() - started < PATIENCE_S

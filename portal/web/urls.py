@@ -1,3 +1,78 @@
-from django.urls import URLPattern, path  # noqa: F401
+"""Addresses of the pages. `/rooms/<id>` is `portal:room-detail`."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, path
+
+from portal.web import (
+    console_tenants,
+    console_ticket,
+    enrollment,
+    groups,
+    incidents,
+    onboarding,
+    organisations,
+    overview,
+    queue,
+    room_actions,
+    room_detail,
+    rooms,
+    signal_settings,
+    sites,
+    ticket,
+)
+
+app_name = "portal"
+urlpatterns: list[URLPattern] = [
+    path("", overview.overview, name="overview"),
+    path("organisation", organisations.organisation, name="organisation"),
+    path("rooms", rooms.room_list, name="room-list"),
+    path("rooms/add", room_actions.room_add, name="room-add"),
+    path("rooms/<uuid:room_id>", room_detail.room_detail, name="room-detail"),
+    path("rooms/<uuid:room_id>/edit", room_actions.room_edit, name="room-edit"),
+    path("rooms/<uuid:room_id>/suppress", room_actions.room_suppress, name="room-suppress"),
+    path("rooms/<uuid:room_id>/unsuppress", room_actions.room_unsuppress, name="room-unsuppress"),
+    path("rooms/<uuid:room_id>/retire", room_actions.room_retire, name="room-retire"),
+    path("incidents", incidents.incident_list, name="incident-list"),
+    path("incidents/<uuid:incident_id>", ticket.incident_detail, name="incident-detail"),
+    path("incidents/<uuid:incident_id>/comment", ticket.incident_comment, name="incident-comment"),
+    path("incidents/<uuid:incident_id>/done", ticket.incident_done, name="incident-done"),
+    path("incidents/<uuid:incident_id>/reopen", ticket.incident_reopen, name="incident-reopen"),
+    path("sites", sites.site_list, name="site-list"),
+    path("sites/add", sites.site_add, name="site-add"),
+    path("sites/<uuid:place_id>/edit", sites.site_edit, name="site-edit"),
+    path("groups", groups.group_list, name="group-list"),
+    path("groups/add", groups.group_add, name="group-add"),
+    path("groups/<uuid:group_id>", groups.group_detail, name="group-detail"),
+    path("groups/<uuid:group_id>/edit", groups.group_edit, name="group-edit"),
+    path("groups/<uuid:group_id>/delete", groups.group_delete, name="group-delete"),
+    path("groups/<uuid:group_id>/add-room", groups.group_add_room, name="group-add-room"),
+    path("groups/<uuid:group_id>/remove-room", groups.group_remove_room, name="group-remove-room"),
+    path("enrollment", enrollment.key_list, name="key-list"),
+    path("enrollment/new", enrollment.key_new, name="key-new"),
+    path("enrollment/keys/<uuid:key_id>/revoke", enrollment.key_revoke, name="key-revoke"),
+    path("enrollment/join", onboarding.join, name="join"),
+    path("devices/<uuid:device_id>/accept", onboarding.device_accept, name="device-accept"),
+    path("devices/<uuid:device_id>/refuse", onboarding.device_refuse, name="device-refuse"),
+    path("devices/<uuid:device_id>/unenroll", room_actions.device_unenroll, name="device-unenroll"),
+    path("settings/signals", signal_settings.signal_list, name="signal-settings"),
+    path("settings/signals/<slug:signal>", signal_settings.signal_edit, name="signal-edit"),
+    path("settings/signals/<slug:signal>/reset", signal_settings.signal_reset, name="signal-reset"),
+    path("operations", queue.queue_list, name="queue"),
+    path("operations/tenants", console_tenants.console_tenants, name="console-tenants"),
+    path("operations/incidents/<uuid:incident_id>", console_ticket.console_ticket, name="console-ticket"),
+    path("operations/incidents/<uuid:incident_id>/preview", queue.queue_preview, name="queue-preview"),
+    path("operations/incidents/<uuid:incident_id>/take", console_ticket.console_take, name="console-take"),
+    path("operations/incidents/<uuid:incident_id>/reply", console_ticket.console_reply, name="console-reply"),
+    path(
+        "operations/incidents/<uuid:incident_id>/hand-over",
+        console_ticket.console_hand_over,
+        name="console-hand-over",
+    ),
+    path(
+        "operations/incidents/<uuid:incident_id>/resolve",
+        console_ticket.console_resolve,
+        name="console-resolve",
+    ),
+    path(
+        "operations/incidents/<uuid:incident_id>/reopen", console_ticket.console_reopen, name="console-reopen"
+    ),
+]
