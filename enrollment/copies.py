@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from fleet import health
+from fleet import health, notices
 from fleet.models import Device
 from tenancy import audit
 
@@ -27,6 +27,7 @@ def quarantine(device: Device, sign: Sign, *, at: datetime) -> None:
     )
     if not watched.update(status=apart, status_since=at, next_due_at=None):
         return
+    notices.devices_changed([device.id], tenant_id=device.tenant_id, at=at)
     if device.room_id is not None:
         health.refresh(device.room_id, at=at)
     before = device.status

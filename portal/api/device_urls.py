@@ -1,3 +1,13 @@
-from django.urls import URLPattern, path  # noqa: F401
+"""Addresses under /device/v1. None ends in a slash."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, path
+
+from portal.api import devices
+
+urlpatterns: list[URLPattern] = [
+    path("/enroll/challenge", devices.Challenge.as_view(), name="device-challenge"),
+    path("/enroll", devices.Enroll.as_view(), name="device-enroll"),
+    path("/token/rotate", devices.RotateToken.as_view(), name="device-token-rotate"),
+    path("/token/recover", devices.RecoverToken.as_view(), name="device-token-recover"),
+    path("/inventory", devices.Inventory.as_view(), name="device-inventory"),
+]
