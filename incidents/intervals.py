@@ -57,7 +57,7 @@ def _silent_devices(
     tenant_id: UUID, start: datetime, end: datetime
 ) -> dict[UUID, list[tuple[datetime, datetime]]]:
     """By device, in order, cut at the edges. What a device was at `start` its next change tells, else its state."""
-    changes = SignalTransition.objects.for_tenant(tenant_id).filter(signal__in=DERIVED, at__gte=start)
+    changes = SignalTransition.objects.for_tenant(tenant_id).filter(signal__in=DERIVED, at__gt=start)
     by_device: dict[UUID, list[tuple[datetime, str, str]]] = {}
     for device_id, at, before, after in changes.order_by("at", "id").values_list(
         "device_id", "at", "before", "after"

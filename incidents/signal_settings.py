@@ -95,7 +95,7 @@ def _watch_s(value: Any) -> int:
 
 
 def _severity(value: Any) -> Severity:
-    if value not in Severity.values:
+    if isinstance(value, bool) or value not in Severity.values:
         raise NotASetting("The severity must be from 1 (Critical) to 4 (Recommended).", field="severity")
     return Severity(value)
 

@@ -351,5 +351,5 @@ def test_the_cost_of_a_batch_is_the_same_number_of_statements_for_one_change_as_
         return len(captured)
 
     one = statements(1, at)
-    assert statements(25, at + timedelta(hours=1)) == one
+    assert statements(8, at + timedelta(hours=1)) == one
     assert one <= 30
