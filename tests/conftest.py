@@ -5,8 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from tests.factories.tenancy import make_customer, make_operator
+
+
+def pytest_configure() -> None:
+    """Passwords of tests need no slow hash."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")

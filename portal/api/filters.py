@@ -22,6 +22,7 @@ from rest_framework.request import Request
 
 from fleet import place_tree
 from fleet.models import RoomGroupMember
+from foundation.context import current_tenants
 from portal.api.pagination import CURSOR, LIMIT
 
 __all__ = [
@@ -56,7 +57,7 @@ class RoomwiseFilters(Filters):
         return rows.filter(room__place_id__in=place_tree.below(value))
 
     def in_group(self, rows: QuerySet[Any], name: str, value: UUID) -> QuerySet[Any]:
-        members = RoomGroupMember.objects.filter(
+        members = RoomGroupMember.objects.for_tenant(*current_tenants()).filter(
             tenant_id=OuterRef("tenant_id"), room_id=OuterRef("room_id"), group_id=value
         )
         return rows.filter(Exists(members))

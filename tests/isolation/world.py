@@ -51,9 +51,11 @@ def build(*, at: datetime) -> World:
 
 def _customer(canary: str, *, at: datetime) -> Customer:
     customer = Customer(make_customer(f"Customer {canary} {new_id().hex[-6:]}", at=at), canary)
-    for role in CUSTOMER_ROLES:
-        person = make_person(customer.tenant, role.key, at=at, name=f"{canary} {role.name}")
-        customer.people[role.key] = _user_of(person)
+    people = {
+        role.key: make_person(customer.tenant, role.key, at=at, name=f"{canary} {role.name}")
+        for role in CUSTOMER_ROLES
+    }
+    customer.people = {key: _user_of(person) for key, person in people.items()}
     with transaction.atomic():
         room_groups.set_up_customer(customer.tenant, at=at)
     with tenant(customer.tenant.id):
@@ -61,7 +63,12 @@ def _customer(canary: str, *, at: datetime) -> Customer:
         for role in CUSTOMER_ROLES:
             row = Role.objects.for_tenant(customer.tenant).get(key=role.key)
             _, customer.tokens[role.key] = api_tokens.issue(
-                customer.tenant, role=row, label=f"{canary} {role.key}", expires_at=at + YEAR, by=None, at=at
+                customer.tenant,
+                role=row,
+                label=f"{canary} {role.key}",
+                expires_at=at + YEAR,
+                by=people[role.key],
+                at=at,
             )
     return customer
 
@@ -73,7 +80,12 @@ def _things(customer: Customer, *, at: datetime) -> dict[str, UUID]:
     group = room_groups.add_group(name=f"{canary} group", at=at)
     room_groups.add_members(group.id, [room.id], at=at)
     devices = Device.objects.for_tenant(customer.tenant)
-    shared: dict[str, Any] = {"kind": "room_system", "platform": "windows", "make": "Nordlys", "model": "Base"}
+    shared: dict[str, Any] = {
+        "kind": "room_system",
+        "platform": "windows",
+        "make": "Nordlys",
+        "model": "Base",
+    }
     device = devices.create(
         name=f"{canary} device", room=room, status="enrolled", status_since=at, created_at=at, **shared
     )

@@ -1,0 +1,150 @@
+"""Every address of the product and what it needs. A route without an entry fails the matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.isolation.world import Customer
+
+Body = Callable[[Customer], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """`things`: which object each argument names. `methods`: permission each method needs. `bodies`: what it sends."""
+
+    methods: dict[str, str]
+    things: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)  # arguments that name no object
+    bodies: dict[str, Body] = field(default_factory=dict)
+
+
+def reads(permission: str, **things: str) -> Route:
+    return Route({"GET": permission}, things)
+
+
+def posts(permission: str, body: Body | None = None, **things: str) -> Route:
+    return Route({"POST": permission}, things, bodies={"POST": body} if body else {})
+
+
+def form(permission: str, body: Body | None = None, **things: str) -> Route:
+    """A dialog: shown by GET, sent by POST."""
+    return Route({"GET": permission, "POST": permission}, things, bodies={"POST": body} if body else {})
+
+
+PAGES = {
+    "portal:overview": reads("rooms.view"),
+    "portal:organisation": posts("rooms.view", lambda own: {"organisation": str(own.tenant.id)}),
+    "portal:room-list": reads("rooms.view"),
+    "portal:room-add": form("rooms.modify"),
+    "portal:room-detail": reads("rooms.view", room_id="room"),
+    "portal:room-edit": form("rooms.modify", room_id="room"),
+    "portal:room-suppress": form("rooms.modify", room_id="room"),
+    "portal:room-unsuppress": posts("rooms.modify", room_id="room"),
+    "portal:room-retire": form("rooms.modify", room_id="room"),
+    "portal:incident-list": reads("tickets.view"),
+    "portal:incident-detail": reads("tickets.view", incident_id="incident"),
+    "portal:incident-comment": posts("tickets.modify", lambda _: {"text": "hello"}, incident_id="incident"),
+    "portal:incident-done": posts("tickets.modify", incident_id="incident"),
+    "portal:incident-reopen": posts("tickets.modify", incident_id="incident"),
+    "portal:site-list": reads("rooms.view"),
+    "portal:site-add": form("rooms.modify"),
+    "portal:site-edit": form("rooms.modify", place_id="place"),
+    "portal:group-list": reads("groups.view"),
+    "portal:group-add": form("groups.create"),
+    "portal:group-detail": reads("groups.view", group_id="group"),
+    "portal:group-edit": form("groups.modify", group_id="group"),
+    "portal:group-delete": form("groups.modify", group_id="group"),
+    "portal:group-add-room": posts(
+        "groups.modify", lambda own: {"room": str(own.ids["room"])}, group_id="group"
+    ),
+    "portal:group-remove-room": posts(
+        "groups.modify", lambda own: {"room": str(own.ids["room"])}, group_id="group"
+    ),
+    "portal:key-list": reads("keys.download"),
+    "portal:key-new": form("keys.download"),
+    "portal:key-revoke": form("keys.reset", key_id="key"),
+    "portal:join": reads("rooms.modify"),
+    "portal:device-accept": form("rooms.modify", device_id="waiting_device"),
+    "portal:device-refuse": form("rooms.modify", device_id="waiting_device"),
+    "portal:device-unenroll": form("rooms.unenroll", device_id="device"),
+    "portal:signal-settings": reads("settings.view"),
+    "portal:signal-edit": Route(
+        {"GET": "settings.signals", "POST": "settings.signals"}, values={"signal": "camera_room"}
+    ),
+    "portal:signal-reset": Route({"POST": "settings.signals"}, values={"signal": "camera_room"}),
+}
+CONSOLE = {
+    "portal:queue": reads("queue.work"),
+    "portal:console-tenants": reads("queue.work"),
+    "portal:console-ticket": reads("queue.work", incident_id="incident"),
+    "portal:queue-preview": reads("queue.work", incident_id="incident"),
+    "portal:console-take": posts("queue.work", incident_id="incident"),
+    "portal:console-reply": posts("queue.work", lambda _: {"text": "hello"}, incident_id="incident"),
+    "portal:console-hand-over": form("queue.assign", incident_id="incident"),  # an agent only what he holds
+    "portal:console-resolve": form("queue.work", incident_id="incident"),
+    "portal:console-reopen": posts("queue.work", incident_id="incident"),
+}
+API = {
+    "api:rooms": Route({"GET": "rooms.view", "POST": "rooms.modify"}),
+    "api:room": Route(
+        {"GET": "rooms.view", "PATCH": "rooms.modify", "DELETE": "rooms.modify"}, {"room_id": "room"}
+    ),
+    "api:room-suppression": Route(
+        {"PUT": "rooms.modify", "DELETE": "rooms.modify"},
+        {"room_id": "room"},
+        bodies={"PUT": lambda _: {"until": "2099-01-01T00:00:00Z", "reason": "refit"}},
+    ),
+    "api:devices": reads("rooms.view"),
+    "api:device": reads("rooms.view", device_id="device"),
+    "api:device-accept": posts(
+        "rooms.modify", lambda own: {"room": str(own.ids["room"])}, device_id="waiting_device"
+    ),
+    "api:device-move": posts("rooms.modify", lambda own: {"room": str(own.ids["room"])}, device_id="device"),
+    "api:device-unenroll": posts("rooms.unenroll", device_id="device"),
+    "api:incidents": reads("tickets.view"),
+    "api:incident": reads("tickets.view", incident_id="incident"),
+    "api:incident-timeline": reads("tickets.view", incident_id="incident"),
+    "api:incident-comments": posts("tickets.modify", lambda _: {"text": "hello"}, incident_id="incident"),
+    "api:incident-done": posts("tickets.modify", incident_id="incident"),
+    "api:incident-reopen": posts("tickets.modify", incident_id="incident"),
+    "api:groups": Route({"GET": "groups.view", "POST": "groups.create"}),
+    "api:group": Route(
+        {"GET": "groups.view", "PATCH": "groups.modify", "DELETE": "groups.modify"}, {"group_id": "group"}
+    ),
+    "api:group-members": Route(
+        {"GET": "groups.view", "POST": "groups.modify"},
+        {"group_id": "group"},
+        bodies={"POST": lambda own: {"rooms": [str(own.ids["room"])]}},
+    ),
+    "api:group-member": Route({"DELETE": "groups.modify"}, {"group_id": "group", "room_id": "room"}),
+    "api:sites": Route({"GET": "rooms.view", "POST": "rooms.modify"}),
+    "api:site": Route({"GET": "rooms.view", "PATCH": "rooms.modify"}, {"site_id": "place"}),
+    "api:enrollment-keys": Route({"GET": "keys.download", "POST": "keys.download"}),
+    "api:enrollment-key": reads("keys.download", key_id="key"),
+    "api:enrollment-key-revoke": posts("keys.reset", key_id="key"),
+    "api:enrollment-key-reset": posts("keys.reset", key_id="key"),
+}
+# Addresses that see no customer's data, or know their caller in another way; each has tests of its own.
+ELSEWHERE = {
+    "healthz": "process only",
+    "readyz": "no customer's data",
+    "metrics": "figures over all, behind a token",
+    "api:schema": "describes the API",
+    "api:docs": "describes the API",
+    "account_login": "sign-in",
+    "account_logout": "sign-out",
+    "account_inactive": "sign-in",
+    "account_reset_password": "sign-in",
+    "account_reset_password_done": "sign-in",
+    "account_reset_password_from_key": "sign-in",
+    "account_reset_password_from_key_done": "sign-in",
+    "device-challenge": "devices: a nonce, no data",
+    "device-enroll": "devices: by enrollment key",
+    "device-token-rotate": "devices: by token",
+    "device-token-recover": "devices: by signature",
+    "device-inventory": "devices: by token",
+    "device-heartbeats": "devices: by token",
+}
