@@ -51,13 +51,13 @@ def replies_key(shard: int) -> str:
     return f"{{hb:{shard}}}:replies"
 
 
-def connect() -> redis.Redis:
-    """A client for workers and commands. It raises redis.RedisError within seconds when Redis is away."""
+def connect(*, patience_s: float = 15) -> redis.Redis:
+    """A client for workers and commands. It raises redis.RedisError when Redis is away or answers too late."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
         protocol=2,
-        socket_connect_timeout=2,
-        socket_timeout=15,
+        socket_connect_timeout=min(2, patience_s),
+        socket_timeout=patience_s,
         socket_keepalive=True,
         health_check_interval=10,
     )
@@ -120,7 +120,12 @@ def sender(tenant_id: UUID, device_id: UUID, device_key: int) -> bytes:
 
 def payload(sent_by: bytes, received_ms: int, body: bytes) -> bytes:
     """What is stored of a request. `body`: its JSON, checked by heartbeat_format and not compressed."""
-    return sent_by + _WHEN.pack(received_ms) + body
+    return sent_by + when(received_ms) + body
+
+
+def when(received_ms: int) -> bytes:
+    """The second part of a payload, between `sender` and the body."""
+    return _WHEN.pack(received_ms)
 
 
 def decode(entry_id: bytes, stored: bytes) -> Entry:
@@ -292,6 +297,12 @@ def replies(client: redis.Redis, shard: int, device_keys: Sequence[int]) -> dict
         return {}
     found: Any = client.hmget(replies_key(shard), [str(key) for key in device_keys])
     return {key: decode_reply(value) for key, value in zip(device_keys, found, strict=True) if value}
+
+
+def reply_lines(client: redis.Redis, shard: int, device_key: int) -> bytes | None:
+    """A device's reply as it was published, see encode_reply."""
+    found: bytes | None = _call(client, "HGET", replies_key(shard), device_key)
+    return found
 
 
 def encode_reply(reply: Reply) -> bytes:

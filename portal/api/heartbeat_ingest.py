@@ -1,0 +1,234 @@
+"""The ingest process: heartbeats over RSGI, accepted without SQL once a device is known."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import socket
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import redis.asyncio
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+
+from enrollment.credentials import CHANNEL
+from fleet import heartbeat_format, liveness, stream
+from fleet.heartbeat_reading import BadBody, BodyTooLarge
+from portal.api import heartbeat_answers as answers
+from portal.api.heartbeat_answers import Answer
+from portal.api.heartbeat_batches import Batches, Refused, entry_command
+from portal.api.heartbeat_devices import Away, Devices, Known
+
+PATH = "/device/v1/heartbeats"
+LENGTHS_EVERY_S = 1.0
+LARGE_BYTES = 32_000  # a document the careful reader takes so long for that others must not wait
+SPREAD = 0.2  # of the interval, both ways
+
+log = logging.getLogger(__name__)
+_as_json = msgspec.json.Encoder().encode
+_ACCEPTED = [answers.JSON, answers.NO_STORE]
+
+
+class Ingest:
+    """The application granian serves."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+        self._devices: Devices
+        self._batches: Batches
+        self._loop: asyncio.AbstractEventLoop
+        self._full: set[int] = set()  # shards above the limit
+        self._server_time = ServerTime()
+        self._spread = random.Random()  # noqa: S311 - spreads requests over time, no secret
+
+    # Life
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._devices = Devices()
+        self._tasks.append(loop.create_task(self._run()))
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(self._stop())
+
+    async def _run(self) -> None:
+        self._batches = Batches(settings.REDIS_URL)
+        self._batches.start()
+        keep = (self._devices.keep_fresh, self._listen, self._watch_lengths, self._tell_alive)
+        self._tasks += [self._loop.create_task(each()) for each in keep]
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._batches.close()
+        self._devices.close()
+
+    # Requests
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        try:
+            if scope.path == PATH and scope.method == "POST":
+                answer = await self._heartbeats(scope.headers, protocol)
+            else:
+                answer = _elsewhere(scope)
+        except BadBody as error:
+            answer = answers.bad_body(error)
+        except (Away, Refused):
+            answer = answers.unavailable()
+        except Exception:
+            reference = secrets.token_hex(8)
+            log.exception("A request failed (%s)", reference)
+            answer = answers.internal_error(reference)
+        protocol.response_bytes(*answer)
+
+    async def _heartbeats(self, headers: Any, protocol: Any) -> Answer:
+        devices, batches = self._devices, self._batches
+        if not (devices.fresh and batches.ready):
+            raise Away
+        authorization = headers.get("authorization") or ""
+        known = devices.known(authorization)
+        if known is None:
+            found = await devices.look_up(authorization)
+            if not isinstance(found, Known):
+                return answers.not_let_in(found)
+            known = found
+        if known.shard in self._full:
+            raise Away
+        if wait_s := known.allowance.take(time.monotonic()):
+            return answers.too_often(wait_s)
+
+        encoding = headers.get("content-encoding")
+        if encoding and encoding.lower() not in ("gzip", "identity"):
+            return answers.unknown_encoding(encoding)
+        body = await _body(headers, protocol)
+        if encoding and encoding.lower() == "gzip":
+            body = heartbeat_format.unpack(body)
+        request = heartbeat_format.usual(body) or await self._careful(body)
+
+        entry = entry_command(known.shard, known.sent_by, int(devices.now_s() * 1000), body)
+        batch, place = batches.add(known.shard, entry, known.asking)
+        if not await batch.arrived:
+            raise Refused
+        reply = batch.replies[place]
+        if isinstance(reply, Refused):
+            raise reply
+        now_s = devices.now_s()
+        next_in_s = known.pace.interval_s * self._spread.uniform(1 - SPREAD, 1 + SPREAD)
+        epoch = _as_json(request.epoch)
+        return Answer(
+            202,
+            _ACCEPTED,
+            answers.accepted(epoch, reply, self._server_time(now_s), next_in_s, known.rotation(now_s)),
+        )
+
+    async def _careful(self, body: bytes) -> heartbeat_format.Request:
+        if len(body) <= LARGE_BYTES:
+            return heartbeat_format.careful(body)
+        return await self._loop.run_in_executor(None, heartbeat_format.careful, body)
+
+    # What goes on beside the requests
+
+    async def _listen(self) -> None:
+        """Hints that credentials changed. Losing one loses nothing: the poll finds it."""
+        while True:
+            client = redis.asyncio.Redis.from_url(
+                settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=10
+            )
+            try:
+                async with client.pubsub(ignore_subscribe_messages=True) as hints:
+                    await hints.subscribe(CHANNEL)
+                    while True:
+                        message = await hints.get_message(timeout=30)
+                        if message is not None:
+                            self._devices.forget(set(message["data"].decode().split(",")))
+            except (redis.RedisError, OSError, ValueError) as error:
+                log.info("No hints about credentials for now: %s", error)
+            finally:
+                await client.aclose()
+            await asyncio.sleep(LENGTHS_EVERY_S)
+
+    async def _watch_lengths(self) -> None:
+        """Above the limit devices keep their heartbeats until workers have caught up."""
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2)
+        while True:
+            try:
+                lengths = {shard: await client.xlen(stream.stream_key(shard)) for shard in stream.shards()}
+            except (redis.RedisError, OSError) as error:
+                log.debug("The length of the streams is not known: %s", error)
+            else:
+                full = {shard for shard, length in lengths.items() if length >= settings.STREAM_LIMIT}
+                for shard in full - self._full:
+                    log.warning("Stream %s is full, its devices are told to wait", shard)
+                self._full = full
+            await asyncio.sleep(LENGTHS_EVERY_S)
+
+    async def _tell_alive(self) -> None:
+        """While devices can be heard. A beat that does not reach the database is one that was not made."""
+        process = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+        started_at: datetime | None = None
+        while True:
+            if self._devices.fresh and self._batches.ready and not self._full:
+                at = datetime.fromtimestamp(self._devices.now_s(), tz=UTC)
+                started_at = started_at or at
+                try:
+                    await self._loop.run_in_executor(None, _beat, process, started_at, at)
+                except DatabaseError as error:
+                    log.info("This process could not tell that it is alive: %s", error)
+            await asyncio.sleep(liveness.BEAT_S)
+
+
+class ServerTime:
+    """ISO 8601, UTC, milliseconds; the part that lasts a second is kept."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = b""
+
+    def __call__(self, now_s: float) -> bytes:
+        second = int(now_s)
+        if second != self._second:
+            self._second = second
+            self._text = datetime.fromtimestamp(second, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        return b"%b.%03dZ" % (self._text, int((now_s - second) * 1000))
+
+
+async def _body(headers: Any, protocol: Any) -> bytes:
+    """The body as sent, never more of it than may be. Raises BodyTooLarge."""
+    announced = headers.get("content-length")
+    if announced is not None:
+        if int(announced) > heartbeat_format.MAX_BYTES:
+            raise BodyTooLarge(heartbeat_format.MAX_BYTES)
+        return bytes(await protocol())
+    parts, size = [], 0
+    async for part in protocol:
+        parts.append(part)
+        size += len(part)
+        if size > heartbeat_format.MAX_BYTES:
+            raise BodyTooLarge(heartbeat_format.MAX_BYTES)
+    return b"".join(parts)
+
+
+def _elsewhere(scope: Any) -> Answer:
+    if scope.path == "/healthz":
+        if scope.method in ("GET", "HEAD"):
+            return Answer(200, [("content-type", "text/plain"), answers.NO_STORE], b"ok\n")
+        return answers.wrong_method("GET")
+    return answers.wrong_method("POST") if scope.path == PATH else answers.not_found()
+
+
+def _beat(process: str, started_at: datetime, at: datetime) -> None:
+    close_old_connections()
+    try:
+        ended = liveness.beat(process, started_at=started_at, at=at)
+    finally:
+        close_old_connections()
+    if ended is not None:
+        log.warning("No process could receive heartbeats from %s to %s", ended.started_at, ended.ended_at)
