@@ -17,6 +17,7 @@ from foundation.sweep import tenants_due
 log = logging.getLogger(__name__)
 RETRY_AFTER = timedelta(minutes=1)  # of a timer whose handler failed; the others of its tenant go on
 Handler = Callable[[Timer, datetime], None]
+Together = Callable[[list[Timer], datetime], None]  # several timers of one kind and tenant
 
 
 def set_timer(
@@ -56,19 +57,44 @@ def clear_timers(kind: str, subjects: list[str], *, tenant_id: UUID) -> None:
         rows.filter(id__in=found).delete()
 
 
-def fire_due(handlers: Mapping[str, Handler], *, at: datetime, batch: int = 200) -> int:
+def fire_due(
+    handlers: Mapping[str, Handler],
+    *,
+    at: datetime,
+    together: Mapping[str, Together] | None = None,
+    batch: int = 200,
+) -> int:
     """Fire what is due at `at`, tenant by tenant, each timer in its handler's own savepoint.
 
     The row goes in the transaction of its effect. Any number of processes may run this at once. A handler may set
-    its timer again. Returns how many fired.
+    its timer again. `together`: kinds that cost less many at once; where that fails each is fired alone by its
+    handler. Returns how many fired.
     """
     fired = 0
     for tenant_id in tenants_due(Timer._meta.db_table, at=at):
         with tenant(tenant_id):
             due = Timer.objects.for_tenant(tenant_id).filter(due_at__lte=at, kind__in=list(handlers))
-            for timer in due.order_by("due_at", "id").select_for_update(skip_locked=True)[:batch]:
+            alone = list(due.order_by("due_at", "id").select_for_update(skip_locked=True)[:batch])
+            for kind, handler in (together or {}).items():
+                many = [timer for timer in alone if timer.kind == kind]
+                if len(many) > 1 and _fire_together(handler, many, at=at):
+                    alone = [timer for timer in alone if timer.kind != kind]
+                    fired += len(many)
+            for timer in alone:
                 fired += _fire(handlers[timer.kind], timer, at=at)
     return fired
+
+
+def _fire_together(handler: Together, many: list[Timer], *, at: datetime) -> bool:
+    own = Timer.objects.for_tenant(many[0].tenant_id).filter(id__in=[timer.id for timer in many])
+    try:
+        with transaction.atomic():
+            own.delete()
+            handler(many, at)
+    except Exception:
+        log.exception("%d timers %s failed together; they are fired one by one", len(many), many[0].kind)
+        return False
+    return True
 
 
 def _fire(handler: Handler, timer: Timer, *, at: datetime) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from fleet.heartbeats import Changes, SignalChange
@@ -17,7 +18,7 @@ from foundation.context import tenant
 from foundation.tenant_tables import TenantQuerySet
 from incidents import watching
 from incidents.counting import Tally
-from incidents.evaluation import Key, Outcome, Wanted, reconcile
+from incidents.evaluation import Key, Outcome, Wanted, key_of, reconcile
 from incidents.facts import UNHEALTHY
 from incidents.lifecycle import reopen_all
 from incidents.models import Incident, IncidentEntry
@@ -55,20 +56,32 @@ def evaluate_silence(devices: Iterable[Device], *, at: datetime) -> Outcome:
 
 
 def evaluate_timer(tenant_id: UUID, subject: str, *, at: datetime) -> Outcome:
-    """A watching period has ended (kind watching.WATCH): the ticket opens if the signal is still unhealthy.
+    """A watching period has ended (kind watching.WATCH): the ticket opens if the signal is still unhealthy."""
+    return evaluate_timers(tenant_id, [subject], at=at)
 
-    Of an entered tenant. A signal a batch of heartbeats holds at this moment is looked at again shortly, so that
-    neither waits for the other. Safe when late or repeated.
+
+def evaluate_timers(tenant_id: UUID, subjects: Iterable[str], *, at: datetime) -> Outcome:
+    """The same for many, of an entered tenant. Safe when late or repeated.
+
+    A signal a batch of heartbeats holds at this moment is looked at again shortly, so that neither waits for the
+    other.
     """
-    key = watching.parse(subject)
-    row = _free(tenant_id, key)
-    if row is None:
-        if _states(tenant_id, key).filter(watch_until__isnull=False).exists():
-            timers.set_timer(watching.WATCH, subject, due_at=at + BUSY, tenant_id=tenant_id)
+    keys = {watching.parse(subject): subject for subject in subjects}
+    watched = SignalState.objects.for_tenant(tenant_id).filter(
+        device_id__in={key[0] for key in keys}, signal__in={key[1] for key in keys}, watch_until__lte=at
+    )
+    due = {row.id: key_of(row) for row in watched if key_of(row) in keys}
+    free = watched.filter(id__in=list(due)).order_by("device_id", "signal", "instance")
+    held_ids = {row.id for row in free.select_for_update(no_key=True, skip_locked=True)}
+    again: list[tuple[str, str, datetime, dict[str, Any]]] = [
+        (watching.WATCH, keys[key], at + BUSY, {}) for row_id, key in due.items() if row_id not in held_ids
+    ]
+    if again:
+        timers.set_timers(again, tenant_id=tenant_id)
+    if not held_ids:
         return Outcome()
-    if row.watch_until is None or row.watch_until > at:
-        return Outcome()
-    return reconcile(tenant_id, Wanted(pairs={key[:2]}), at=at)
+    pairs = {due[row_id][:2] for row_id in held_ids}
+    return reconcile(tenant_id, Wanted(pairs=pairs, rows=held_ids), at=at)
 
 
 def evaluate_devices(tenant_id: UUID, device_ids: Iterable[UUID], *, at: datetime) -> Outcome:
@@ -133,11 +146,6 @@ def _states(tenant_id: UUID, key: Key) -> TenantQuerySet[SignalState]:
     device_id, signal, instance = key
     rows = SignalState.objects.for_tenant(tenant_id)
     return rows.filter(device_id=device_id, signal=signal, instance=instance)
-
-
-def _free(tenant_id: UUID, key: Key) -> SignalState | None:
-    """The state, held; None where there is none or another worker holds it."""
-    return _states(tenant_id, key).select_for_update(no_key=True, skip_locked=True).first()
 
 
 def _follow(tenant_id: UUID, device_ids: set[UUID], *, at: datetime) -> None:

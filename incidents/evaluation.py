@@ -48,12 +48,16 @@ class Outcome:
 
 @dataclass
 class Wanted:
-    """What to look at: pairs of device and signal, or all signals of some devices."""
+    """What to look at: pairs of device and signal, or all signals of some devices.
+
+    `turned`, `recovered`: what a batch said in between (incidents.decisions).
+    """
 
     pairs: set[Pair] = field(default_factory=set)
     devices: set[UUID] = field(default_factory=set)
     turned: set[Key] = field(default_factory=set)
     recovered: set[Key] = field(default_factory=set)
+    rows: set[UUID] | None = None  # only these signal states, which the caller holds
 
     def device_ids(self) -> set[UUID]:
         return self.devices | {device_id for device_id, _ in self.pairs}
@@ -84,8 +88,10 @@ def reconcile(tenant_id: UUID, wanted: Wanted, *, at: datetime) -> Outcome:
     rows = wanted.narrowed(SignalState.objects.for_tenant(tenant_id)).order_by(
         "device_id", "signal", "instance"
     )
+    if wanted.rows is not None:
+        rows = rows.filter(id__in=wanted.rows)
     states = {
-        _key(row): row
+        key_of(row): row
         for row in rows.select_for_update(no_key=True)
         if wanted.holds(row.device_id, row.signal)
     }
@@ -95,6 +101,7 @@ def reconcile(tenant_id: UUID, wanted: Wanted, *, at: datetime) -> Outcome:
         (each.device_id, each.signal, each.instance): each
         for each in wanted.narrowed(Incident.objects.for_tenant(tenant_id).filter(closed_at=None))
         if wanted.holds(each.device_id, each.signal)
+        and (wanted.rows is None or (each.device_id, each.signal, each.instance) in states)
     }
     plan = _plan(devices, states, findings, tickets, effective(tenant_id), wanted, at=at)
     with counters.gathered():
@@ -185,14 +192,14 @@ def _sync_derived(
 
 def _take_ids(tenant_id: UUID, changed: Iterable[SignalState]) -> None:
     """A racing worker may have made the row: then its id is that one's."""
-    by_key = {_key(row): row for row in changed}
+    by_key = {key_of(row): row for row in changed}
     kept = SignalState.objects.for_tenant(tenant_id).filter(
         device_id__in={row.device_id for row in by_key.values()},
         signal__in={row.signal for row in by_key.values()},
     )
     for row in kept:
-        if _key(row) in by_key:
-            by_key[_key(row)].id = row.id
+        if key_of(row) in by_key:
+            by_key[key_of(row)].id = row.id
 
 
 def _plan(
@@ -254,5 +261,5 @@ def _ticket(ticket: Incident | None) -> Ticket:
     return Ticket.OPEN if ticket.is_open else Ticket.RESOLVED
 
 
-def _key(row: SignalState) -> Key:
+def key_of(row: SignalState) -> Key:
     return row.device_id, row.signal, row.instance

@@ -94,3 +94,27 @@ def test_racing_sweeps_fire_each_timer_once(owner, at):
     for thread in threads:
         thread.join()
     assert sorted(fired) == sorted(f"subject {number}" for number in range(40))
+
+
+def test_a_kind_that_is_fired_together_falls_back_to_one_by_one(owner, at):
+    alone, calls = [], []
+
+    def together(many, moment):
+        calls.append(sorted(timer.subject for timer in many))
+        if "broken" in calls[-1]:
+            raise ValueError("no")
+
+    def handler(timer, moment):
+        if timer.subject == "broken":
+            raise ValueError("no")
+        alone.append(timer.subject)
+
+    for subject in ("one", "two"):
+        wanted(owner, at, subject)
+    assert timers.fire_due({"watch": handler}, at=at, together={"watch": together}) == 2
+    assert (calls, alone, waiting(owner)) == ([["one", "two"]], [], [])
+    for subject in ("broken", "fine"):
+        wanted(owner, at, subject)
+    assert timers.fire_due({"watch": handler}, at=at, together={"watch": together}) == 1
+    assert alone == ["fine"]
+    assert waiting(owner) == [("broken", at + timers.RETRY_AFTER)]

@@ -64,6 +64,22 @@ def test_a_fault_opens_resolves_and_closes_by_timers_alone(owner, device):
         assert not Timer.objects.exists()
 
 
+def test_many_watching_periods_that_end_at_once_open_their_tickets_together(owner, device):
+    with tenant(owner.id):
+        others = [make_device(make_room(at=AT), at=AT) for _ in range(3)]
+        heard(*[said(each, at=AT) for each in (device, *others)], said(device, "mic_conf", at=AT), at=AT)
+        heal(others[0], at=AT + MINUTE)
+    at_moment(AT + CAMERA_WATCH, fire_timers)
+    with tenant(owner.id):
+        found = Incident.objects.values_list("device_id", "signal")
+        assert set(found) == {
+            (device.id, "camera_room"),
+            (device.id, "mic_conf"),
+            (others[1].id, "camera_room"),
+            (others[2].id, "camera_room"),
+        }
+
+
 def test_tickets_follow_rooms_and_devices_through_their_notices(owner, device):
     with tenant(owner.id):
         incident = make_incident(device, at=AT)

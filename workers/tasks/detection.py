@@ -19,7 +19,7 @@ from foundation.context import tenant
 from foundation.models import Timer
 from incidents import counting, detection, intervals, lifecycle, suppression, watching
 from tenancy.models import Tenant
-from workers.effects import TIMERS
+from workers.effects import TIMERS, TIMERS_TOGETHER
 
 log = logging.getLogger(__name__)
 LONGEST_RUN_S = 30.0  # then the next ring goes on
@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 @shared_task(name="detection.fire_timers", ignore_result=True)
 def fire_timers() -> int:
     """Safe to repeat and to run many times at once: timers are claimed, and handlers look at what is."""
-    return timers.fire_due(TIMERS, at=clock.now())
+    return timers.fire_due(TIMERS, at=clock.now(), together=TIMERS_TOGETHER)
 
 
 @shared_task(name="rollups.daily_health", ignore_result=True)
@@ -96,6 +96,10 @@ def _watch_ended(timer: Timer, at: datetime) -> None:
     detection.evaluate_timer(timer.tenant_id, timer.subject, at=at)
 
 
+def _watches_ended(many: list[Timer], at: datetime) -> None:
+    detection.evaluate_timers(many[0].tenant_id, [timer.subject for timer in many], at=at)
+
+
 def _close(timer: Timer, at: datetime) -> None:
     lifecycle.close_if_due(timer.tenant_id, UUID(timer.subject), at=at)
 
@@ -127,3 +131,4 @@ TIMERS.update(
         notices.DEVICE_CHANGED: _device_changed,
     }
 )
+TIMERS_TOGETHER[watching.WATCH] = _watches_ended
