@@ -6,9 +6,11 @@ import random
 import threading
 from datetime import timedelta
 
+import hypothesis
 import pytest
 from django.db import connections
 from django.test import Client
+from hypothesis import strategies as st
 
 from enrollment import credentials, keys, nonces, registration
 from enrollment.models import DeviceCredential, EnrollmentKey, HardwareFact
@@ -296,32 +298,61 @@ class TestBadInput:
         shown = {"token": key, "scheme": "Enroll"} if path == "/enroll" else {"token": token}
         return caller.send(path, raw, method=method, **shown, **headers)
 
-    @pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED.keys())
-    def test_malformed_bodies(self, caller, owner, key, token, raw):
+    def test_malformed_bodies(self, caller, owner, key, token):
         before = counts(owner)
-        for path, method in self.PATHS:
-            if raw == b"" and path == "/inventory":
-                continue
-            problem = check_problem(self._send(caller, path, method, raw, key, token), 400)
-            assert problem["detail"] and len(problem["detail"]) < 200
+        for name, raw in MALFORMED.items():
+            for path, method in self.PATHS:
+                if raw == b"" and path == "/inventory":
+                    continue  # an empty document
+                problem = check_problem(self._send(caller, path, method, raw, key, token), 400)
+                assert problem["detail"] and len(problem["detail"]) < 200, (name, path)
         assert counts(owner) == before
 
-    @pytest.mark.parametrize(
-        ("member", "value"), WRONG_TYPES, ids=[f"{m}={str(v)[:30]}" for m, v in WRONG_TYPES]
-    )
-    def test_wrong_types_are_named(self, caller, owner, key, member, value):
-        problem = check_problem(
-            caller.enroll(key, merged(simple(caller.nonce()), **{member: value})), 400, "invalid"
-        )
-        assert problem["errors"][0]["field"].split(".")[0] == member
+    def test_wrong_types_are_named(self, caller, owner, key):
+        for member, value in WRONG_TYPES:
+            answer = caller.enroll(key, merged(simple(caller.nonce()), **{member: value}))
+            problem = check_problem(answer, 400, "invalid")
+            assert problem["errors"][0]["field"].split(".")[0] == member, value
         assert not any(counts(owner).values())
 
-    @pytest.mark.parametrize("member", ["nonce", "platform", "kind", "hardware"])
-    def test_required_members(self, caller, owner, key, member):
-        body = simple(caller.nonce())
-        del body[member]
-        problem = check_problem(caller.enroll(key, body), 400, "invalid")
-        assert [error["field"] for error in problem["errors"]] == [member]
+    def test_required_members(self, caller, owner, key):
+        for member in ("nonce", "platform", "kind", "hardware"):
+            body = simple(caller.nonce())
+            del body[member]
+            problem = check_problem(caller.enroll(key, body), 400, "invalid")
+            assert [error["field"] for error in problem["errors"]] == [member]
+
+    def test_any_json_is_answered_and_never_with_a_500(self, caller, owner, key, token):
+        text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+        plain = (
+            st.none()
+            | st.booleans()
+            | st.integers(-(2**53), 2**53)
+            | st.floats(allow_nan=False, allow_infinity=False)
+        )
+        anything = st.recursive(
+            plain | text,
+            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+            max_leaves=12,
+        )
+        members = st.sampled_from(
+            "nonce platform kind hardware agent room public_key signature device_id peripherals displays make model serial "
+            "macs firmware_uuid name connected".split()
+        )
+        bodies = st.dictionaries(members, anything | st.dictionaries(members, anything), max_size=8)
+
+        @hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
+        @hypothesis.given(bodies, st.sampled_from(self.PATHS))
+        def answered(body, where):
+            path, method = where
+            status = self._send(caller, path, method, json.dumps(body).encode(), key, token).status_code
+            assert status in (201, 204, 400, 401, 422, 429)
+
+        answered()
+
+    def test_a_body_of_unknown_length_is_asked_for_its_length(self, caller, key):
+        answer = caller.enroll(key, b"", **{"Transfer-Encoding": "chunked"})
+        check_problem(answer, 411, "length_required")
 
     def test_oversized_bodies_and_bombs(self, caller, owner, key, token):
         before = counts(owner)
@@ -510,6 +541,19 @@ CAMERA = {
 }
 SPEAKER = {"kind": "speaker", "make": "Jabra", "model": "Speak"}
 
+NONSENSE = [
+    ({"peripherals": {}}, "peripherals"),
+    ({"peripherals": "x"}, "peripherals"),
+    ({"peripherals": [1]}, "peripherals.0"),
+    ({"peripherals": [CAMERA, {"make": "x"}]}, "peripherals.1.kind"),
+    ({"peripherals": [{**CAMERA, "connected": "yes"}]}, "peripherals.0.connected"),
+    ({"peripherals": [{**CAMERA, "serial": 5}]}, "peripherals.0.serial"),
+    ({"peripherals": [{**CAMERA, "make": "x" * 1001}]}, "peripherals.0.make"),
+    ({"peripherals": [CAMERA] * 501}, "peripherals"),
+    ({"displays": [{}] * 65}, "displays"),
+    ({"displays": [[]]}, "displays.0"),
+]
+
 
 class TestInventory:
     def _put(self, caller, token, document, **other):
@@ -583,25 +627,11 @@ class TestInventory:
             row = Peripheral.objects.for_tenant(owner).order_by("product_id").first()
         assert (len(row.make), row.model, len(row.serial)) == (80, "a b c", 64)
 
-    @pytest.mark.parametrize(
-        ("document", "field"),
-        [
-            ({"peripherals": {}}, "peripherals"),
-            ({"peripherals": "x"}, "peripherals"),
-            ({"peripherals": [1]}, "peripherals.0"),
-            ({"peripherals": [CAMERA, {"make": "x"}]}, "peripherals.1.kind"),
-            ({"peripherals": [{**CAMERA, "connected": "yes"}]}, "peripherals.0.connected"),
-            ({"peripherals": [{**CAMERA, "serial": 5}]}, "peripherals.0.serial"),
-            ({"peripherals": [{**CAMERA, "make": "x" * 1001}]}, "peripherals.0.make"),
-            ({"peripherals": [CAMERA] * 501}, "peripherals"),
-            ({"displays": [{}] * 65}, "displays"),
-            ({"displays": [[]]}, "displays.0"),
-        ],
-    )
-    def test_a_document_that_makes_no_sense_changes_nothing(self, caller, owner, token, document, field):
+    def test_a_document_that_makes_no_sense_changes_nothing(self, caller, owner, token):
         self._put(caller, token, {"peripherals": [SPEAKER]})
-        problem = check_problem(self._put(caller, token, document), 400, "invalid")
-        assert problem["errors"][0]["field"] == field
+        for document, field in NONSENSE:
+            problem = check_problem(self._put(caller, token, document), 400, "invalid")
+            assert problem["errors"][0]["field"] == field
         assert self._rows(owner) == [("speaker", "Speak", True)]
         with tenant(owner.id):
             assert Device.objects.for_tenant(owner).get().inventory == {"peripherals": [SPEAKER]}
