@@ -28,7 +28,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """Something of the supervisor's own."""
-        self._show(text)
+        self.show(text)
         self._keep("supervisor", text)
 
     def line(self, name: str, text: str, *, show: bool | None = None) -> None:
@@ -44,9 +44,10 @@ class Output:
             if name not in self._known:
                 self._known.append(name)
             label = f"\x1b[{_COLOURS[self._known.index(name) % len(_COLOURS)]}m{label}\x1b[0m"
-        self._show(f"{label} {text}")
+        self.show(f"{label} {text}")
 
-    def _show(self, text: str) -> None:
+    def show(self, text: str) -> None:
+        """Show a line at the terminal alone."""
         if self.terminal is None:
             return
         try:
@@ -67,5 +68,5 @@ class Output:
             self._unwritable = False
         except OSError as error:
             if not self._unwritable:
-                self._show(f"{path} cannot be written ({error.strerror}): lines are lost until it can.")
+                self.show(f"{path} cannot be written ({error.strerror}): lines are lost until it can.")
             self._unwritable = True

@@ -186,9 +186,10 @@ class Run:
                 (p["email"], p["password"], f"{p['role']}, {p['customer'] or 'all customers'}")
                 for p in people
             ]
+            # Shown, not logged: logs get passed on.
             widths = [max(len(row[i]) for row in columns) for i in range(2)] if columns else [0, 0]
             for email, password, role in columns:
-                say(f"  {email:<{widths[0]}}  {password:<{widths[1]}}  {role}")
+                self.output.show(f"  {email:<{widths[0]}}  {password:<{widths[1]}}  {role}")
             say(f"Sign-ins and tokens are kept in {self.demo_file}")
         say(f"Logs: {self.output.logs}   Stop: Ctrl-C")
         say("")

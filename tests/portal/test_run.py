@@ -131,6 +131,8 @@ def test_a_newcomer_gets_a_running_portal_that_heals_keeps_its_data_and_goes_wit
     assert demo["url"] == f"http://localhost:{installation.port}"
     for person in demo["people"]:
         assert any(person["email"] in line and person["password"] in line for line in installation.printed)
+    logs = "".join(path.read_text() for path in installation.home.logs.iterdir())
+    assert not [person for person in demo["people"] if person["password"] in logs]
     assert installation.pid_of("agent", "run")
     assert installation.pid_of("simulate", "--demo")
 
