@@ -8,15 +8,12 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from django.core.wsgi import get_wsgi_application
 
 from enrollment import credentials
 from fleet import stream
@@ -31,11 +28,6 @@ PAGE = programs.ROOT / "docs" / "devices.md"
 PATIENCE_S = 60
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """The test's output is no place for it."""
-
-
 def commands() -> str:
     """The shell blocks of "With curl alone", without the first, which names the server and the key."""
     section = PAGE.read_text().split("## With curl alone", 1)[1].split("\n## ", 1)[0]
@@ -48,17 +40,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def web(committed_db) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture
