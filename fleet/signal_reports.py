@@ -56,11 +56,17 @@ def read(raw: bytes) -> Report:
 def changes(known: Known, reported: Reported) -> Iterator[Change]:
     """What a report changes in `known`, which is brought up to date.
 
-    A signal left out keeps its state; a list replaces all instances of its signal; one value is its instance "".
+    A signal left out keeps its state; a list replaces all instances of its signal; an object is one instance. A bare
+    word speaks for the signal as a whole: `healthy` and `unknown` are said of every instance known.
     """
+    with_instances = {signal for signal, instance in known if instance}
     for signal, value in reported.items():
-        if isinstance(value, list):
-            named = {each.instance for each in value}
+        if isinstance(value, str) and value != UNHEALTHY and signal in with_instances:
+            instances = [name[1] for name in known if name[0] == signal]
+            yield from _said_of(known, signal, instances, value)
+            continue
+        if isinstance(value, list) or (isinstance(value, str) and signal in with_instances):
+            named = {each.instance for each in value} if isinstance(value, list) else {""}
             for name in [name for name in known if name[0] == signal and name[1] not in named]:
                 before, _ = known.pop(name)
                 yield Change(signal, name[1], before, None, GONE)
@@ -73,6 +79,14 @@ def changes(known: Known, reported: Reported) -> Iterator[Change]:
                 continue
             known[signal, instance] = state, detail
             yield Change(signal, instance, old[0] if old else UNKNOWN, state, detail)
+
+
+def _said_of(known: Known, signal: str, instances: list[str], state: str) -> Iterator[Change]:
+    for instance in instances:
+        before = known[signal, instance]
+        if before != (state, ""):
+            known[signal, instance] = state, ""
+            yield Change(signal, instance, before[0], state, "")
 
 
 def _parse(raw: bytes) -> Report:

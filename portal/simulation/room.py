@@ -45,7 +45,7 @@ PERIPHERALS = (
     ("display", "Kontor", "Wall 75", "", ""),
 )
 # How often a room fails: mean steps between two faults, and the share of rooms like that.
-TEMPERS = ((4_000, 0.70), (400, 0.22), (60, 0.08))
+TEMPERS = ((900, 0.60), (150, 0.28), (40, 0.12))
 
 
 @dataclass
