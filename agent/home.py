@@ -46,7 +46,8 @@ def write_durably(path: Path, content: bytes) -> None:
     Only its owner can read it. Raises OSError (a full disk, for one), leaving the old file in place.
     """
     beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)  # Windows would add CR to LF
+    descriptor = os.open(beside, flags, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -1,11 +1,11 @@
 """What psutil and the standard library tell alike on every platform."""
 
+import os
 import socket
 import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -37,7 +37,8 @@ class Reach:
 
 
 def system_disk() -> Disk:
-    usage = psutil.disk_usage(Path(sys.executable).anchor or "/")
+    root = f"{os.environ.get('SYSTEMDRIVE', 'C:')}\\" if sys.platform == "win32" else "/"
+    usage = psutil.disk_usage(root)
     return Disk(usage.total, usage.free)
 
 

@@ -20,7 +20,7 @@ def agent(home: Path, *arguments: str, **environment: str) -> subprocess.Complet
         [sys.executable, "-m", "agent", *arguments, "--home", str(home)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         env={**os.environ, "no_proxy": "127.0.0.1", **environment},
         check=False,
     )
