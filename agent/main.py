@@ -44,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except sqlite3.Error as error:
         print(f"greenroom-agent: the spool in {options.home} failed: {error}", file=sys.stderr)
         return 1
+    except (
+        BrokenPipeError
+    ):  # whoever read our output has seen enough; what is left must not be flushed at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         log.info("stopped")
     return 0

@@ -1,6 +1,7 @@
 """Real readings of the machine the tests run on, whatever it is."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from agent.signals import KEYS
 
 def test_this_machine_s_readings_are_a_document(tmp_path):
     run = [sys.executable, "-m", "agent", "readings", "--home", str(tmp_path)]
-    found = json.loads(subprocess.check_output(run, timeout=60))
+    found = json.loads(subprocess.check_output(run, timeout=180))
     signals = found["heartbeat"]["signals"]
     assert set(signals) <= set(KEYS)
     assert signals["disk_space"] != "unknown"
@@ -27,6 +28,15 @@ def test_this_machine_s_readings_are_a_document(tmp_path):
     assert metrics["uptime_s"] > 0
     assert found["heartbeat"]["inventory_digest"].startswith("sha256:")
     assert not list(tmp_path.iterdir())  # reading leaves nothing behind
+
+
+def test_a_reader_of_the_readings_may_leave_early(tmp_path):
+    run = [sys.executable, "-m", "agent", "readings", "--home", str(tmp_path)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(run, stdout=writing, stderr=subprocess.PIPE, timeout=180, check=False)
+    os.close(writing)
+    assert done.stderr == b""
 
 
 def test_every_part_of_this_machine_is_read_without_failing():
