@@ -40,7 +40,9 @@ chaos: .venv/greenroom-test.stamp
 
 # The home of this folder alone: data kept elsewhere by GREENROOM_HOME stays.
 clean:
-	@if [ -x $(PY) ]; then GREENROOM_HOME= $(PY) manage.py services remove; fi
+	@if [ -x $(PY) ]; then for home in .greenroom .cache/test-services; do \
+		[ ! -e $$home ] || GREENROOM_HOME=$$home $(PY) manage.py services remove; \
+	done; fi
 	rm -rf .venv .greenroom .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

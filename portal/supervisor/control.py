@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from foundation import embedded
 from foundation.embedded.home import Home
-from foundation.embedded.privilege import service_data
+from foundation.embedded.privilege import SERVICE_HOME, service_data
 
 _PATIENCE_S = 60.0
 
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str]) -> int | str:
             if folder.exists():
                 shutil.rmtree(folder)
                 print(f"Removed {folder}")
+        if SERVICE_HOME.exists() and [entry.name for entry in SERVICE_HOME.iterdir()] == ["binaries"]:
+            shutil.rmtree(SERVICE_HOME)  # no other home needs the copies
     return 0
 
 
