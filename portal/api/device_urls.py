@@ -2,12 +2,13 @@
 
 from django.urls import URLPattern, path
 
-from portal.api import devices
+from portal.api import devices, heartbeat_view
 
 urlpatterns: list[URLPattern] = [
     path("/enroll/challenge", devices.Challenge.as_view(), name="device-challenge"),
     path("/enroll", devices.Enroll.as_view(), name="device-enroll"),
     path("/token/rotate", devices.RotateToken.as_view(), name="device-token-rotate"),
     path("/token/recover", devices.RecoverToken.as_view(), name="device-token-recover"),
+    path("/heartbeats", heartbeat_view.Heartbeats.as_view(), name="device-heartbeats"),
     path("/inventory", devices.Inventory.as_view(), name="device-inventory"),
 ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from enrollment.credentials import Standing
 from fleet.heartbeat_reading import BadBody, BodyTooLarge
 from portal.errors import RETRY_SPAN_S
 
-JSON = ("content-type", "application/json")
 NO_STORE = ("cache-control", "no-store")
+ACCEPTED_HEADERS = [("content-type", "application/json"), NO_STORE]
 NO_REPLY = [b"", b"null", b'{"operations":0}']  # epoch, committed, members where nobody wrote a reply yet
 
 
@@ -101,15 +102,34 @@ def internal_error(reference: str) -> Answer:
     return problem(500, "Internal error", f"This is our mistake. Its reference is {reference}.")
 
 
-def accepted(
-    epoch: bytes, reply: bytes | None, server_time: bytes, next_in_s: float, rotate: str = ""
-) -> bytes:
-    """The body of a 202. `epoch`: as JSON. `reply`: of fleet.stream, three lines; of another epoch it says no committed."""
+class TimeText:
+    """ISO 8601, UTC, milliseconds, of seconds since 1970; the part that lasts a second is kept."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = b""
+
+    def __call__(self, now_s: float) -> bytes:
+        second = int(now_s)
+        if second != self._second:
+            self._text = datetime.fromtimestamp(second, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+            self._second = second
+        return b"%b.%03dZ" % (self._text, int((now_s - second) * 1000))
+
+
+def accepted(epoch: bytes, reply: bytes | None, server_time: bytes, next_in_s: float, rotate: str) -> Answer:
+    """A 202. `epoch`: as JSON. `reply`: of fleet.stream, three lines; of another epoch it says no committed."""
     lines = reply.split(b"\n") if reply else NO_REPLY
     known_epoch, committed, members = lines if len(lines) == 3 else NO_REPLY
     if known_epoch != epoch:
         committed = b"null"
     body = b'{"epoch":%b,"committed":%b,"server_time":"%b","next_in":%.1f,%b' % (
-        epoch, committed, server_time, next_in_s, members[1:],
-    )  # fmt: skip
-    return body[:-1] + b',"rotate":"%b"}' % rotate.encode() if rotate else body
+        epoch,
+        committed,
+        server_time,
+        next_in_s,
+        members[1:],
+    )
+    if rotate:
+        body = body[:-1] + b',"rotate":"%b"}' % rotate.encode()
+    return Answer(202, ACCEPTED_HEADERS, body)

@@ -17,6 +17,7 @@ import redis.asyncio
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # it is, at run time
 
 from enrollment.credentials import CHANNEL
 from fleet import heartbeat_format, liveness, stream
@@ -29,11 +30,11 @@ from portal.api.heartbeat_devices import Away, Devices, Known
 PATH = "/device/v1/heartbeats"
 LENGTHS_EVERY_S = 1.0
 LARGE_BYTES = 32_000  # a document the careful reader takes so long for that others must not wait
+BODY_PATIENCE_S = 20.0
 SPREAD = 0.2  # of the interval, both ways
 
 log = logging.getLogger(__name__)
 _as_json = msgspec.json.Encoder().encode
-_ACCEPTED = [answers.JSON, answers.NO_STORE]
 
 
 class Ingest:
@@ -44,8 +45,10 @@ class Ingest:
         self._devices: Devices
         self._batches: Batches
         self._loop: asyncio.AbstractEventLoop
+        self._reading: dict[asyncio.Task[Any], float] = {}  # requests whose body is awaited, since when
+        self._stopping = False
         self._full: set[int] = set()  # shards above the limit
-        self._server_time = ServerTime()
+        self._time_text = answers.TimeText()
         self._spread = random.Random()  # noqa: S311 - spreads requests over time, no secret
 
     # Life
@@ -61,10 +64,17 @@ class Ingest:
     async def _run(self) -> None:
         self._batches = Batches(settings.REDIS_URL)
         self._batches.start()
-        keep = (self._devices.keep_fresh, self._listen, self._watch_lengths, self._tell_alive)
+        keep = (
+            self._devices.keep_fresh,
+            self._listen,
+            self._watch_lengths,
+            self._tell_alive,
+            self._end_slow_bodies,
+        )
         self._tasks += [self._loop.create_task(each()) for each in keep]
 
     async def _stop(self) -> None:
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -108,7 +118,7 @@ class Ingest:
         encoding = headers.get("content-encoding")
         if encoding and encoding.lower() not in ("gzip", "identity"):
             return answers.unknown_encoding(encoding)
-        body = await _body(headers, protocol)
+        body = await self._body(headers, protocol)
         if encoding and encoding.lower() == "gzip":
             body = heartbeat_format.unpack(body)
         request = heartbeat_format.usual(body) or await self._careful(body)
@@ -123,11 +133,23 @@ class Ingest:
         now_s = devices.now_s()
         next_in_s = known.pace.interval_s * self._spread.uniform(1 - SPREAD, 1 + SPREAD)
         epoch = _as_json(request.epoch)
-        return Answer(
-            202,
-            _ACCEPTED,
-            answers.accepted(epoch, reply, self._server_time(now_s), next_in_s, known.rotation(now_s)),
-        )
+        return answers.accepted(epoch, reply, self._time_text(now_s), next_in_s, known.rotation(now_s))
+
+    async def _body(self, headers: Any, protocol: Any) -> bytes:
+        """Raises BadBody, also for a body that breaks off or does not come to its end."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._reading[task] = time.monotonic()
+        try:
+            return await _read(headers, protocol)
+        except ProtocolClosed:
+            raise BadBody("The body broke off.") from None
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise
+            raise BadBody("The body did not come to its end in time.") from None
+        finally:
+            del self._reading[task]
 
     async def _careful(self, body: bytes) -> heartbeat_format.Request:
         if len(body) <= LARGE_BYTES:
@@ -135,6 +157,14 @@ class Ingest:
         return await self._loop.run_in_executor(None, heartbeat_format.careful, body)
 
     # What goes on beside the requests
+
+    async def _end_slow_bodies(self) -> None:
+        """A timer for each request would cost more than this: bodies that are too slow are ended together."""
+        while True:
+            await asyncio.sleep(BODY_PATIENCE_S / 4)
+            latest = time.monotonic() - BODY_PATIENCE_S
+            for task in [task for task, since in self._reading.items() if since < latest]:
+                task.cancel()
 
     async def _listen(self) -> None:
         """Hints that credentials changed. Losing one loses nothing: the poll finds it."""
@@ -185,23 +215,8 @@ class Ingest:
             await asyncio.sleep(liveness.BEAT_S)
 
 
-class ServerTime:
-    """ISO 8601, UTC, milliseconds; the part that lasts a second is kept."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._text = b""
-
-    def __call__(self, now_s: float) -> bytes:
-        second = int(now_s)
-        if second != self._second:
-            self._second = second
-            self._text = datetime.fromtimestamp(second, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-        return b"%b.%03dZ" % (self._text, int((now_s - second) * 1000))
-
-
-async def _body(headers: Any, protocol: Any) -> bytes:
-    """The body as sent, never more of it than may be. Raises BodyTooLarge."""
+async def _read(headers: Any, protocol: Any) -> bytes:
+    """The body as sent, never more of it than may be. Raises BadBody."""
     announced = headers.get("content-length")
     if announced is not None:
         if int(announced) > heartbeat_format.MAX_BYTES:
