@@ -11,7 +11,7 @@ from django.db import connection
 from foundation.tenant_tables.classes import class_of, sql_tables, third_party_tables
 from foundation.tenant_tables.operations import MAX_NAME, POLICY
 
-APPEND_ONLY = {"tenancy_auditevent", "incidents_incidententry"}
+APPEND_ONLY = {"tenancy_auditevent", "tenancy_auditseal", "incidents_incidententry"}
 # Tables outside class tenant that name a tenant all the same, and why.
 NAMES_A_TENANT = {
     "tenancy_membership": "which tenants a user may enter is read before any is entered",

@@ -1,4 +1,4 @@
-"""Who is there: customers and operators, their people, roles, tokens, and what was done."""
+"""Who is there: organisations, users, and which organisation a user may enter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from foundation.ids import new_id
-from foundation.tenant_tables import TenantForeignKey, TenantManager, TenantModel, TenantQuerySet
+from foundation.tenant_tables import TenantModel
 
 PLACEMENTS = 32  # streams and transactions are grouped by crc32(id) mod this
 
@@ -23,13 +23,14 @@ def placement_of(tenant_id: UUID) -> int:
 
 
 class Tenant(models.Model):
-    """An organisation: a customer that owns rooms, or the operator that looks after them. Global."""
+    """An organisation: a customer that owns rooms, or an operator or partner that looks after them. Global."""
 
     table_class: ClassVar[str] = "global"
 
     class Kind(models.TextChoices):
         CUSTOMER = "customer"
         OPERATOR = "operator"
+        PARTNER = "partner"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     number = models.PositiveIntegerField(
@@ -39,10 +40,18 @@ class Tenant(models.Model):
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.CUSTOMER)
     placement = models.PositiveSmallIntegerField()
     time_zone = models.CharField(max_length=64, default="UTC")  # IANA; what pages show where no room decides
+    domain = models.CharField(
+        max_length=253, blank=True, default=""
+    )  # of its mail; partners are invited by it
     is_demo = models.BooleanField(default=False)  # sample data, marked as such on every page
     created_at = models.DateTimeField()
 
     objects: ClassVar[models.Manager[Tenant]] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["domain"], condition=~Q(domain=""), name="tenancy_tenant_domain")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -95,17 +104,23 @@ class Membership(models.Model):
     class Kind(models.TextChoices):
         MEMBER = "member"  # of the organisation itself
         OPERATOR = "operator"  # the operator's standing grant over a customer served
+        PARTNER = "partner"  # by a grant of the customer to the organisation he belongs to
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     tenant = models.ForeignKey(Tenant, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.MEMBER)
+    grant = models.ForeignKey("tenancy.PartnerGrant", models.CASCADE, related_name="+", null=True, blank=True)
 
     objects: ClassVar[models.Manager[Membership]] = models.Manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["user", "tenant"], name="tenancy_membership_once"),
+            models.CheckConstraint(
+                condition=Q(kind="partner", grant__isnull=False) | (~Q(kind="partner") & Q(grant=None)),
+                name="tenancy_membership_by_grant",
+            ),
         ]
 
 
@@ -126,95 +141,6 @@ class Person(TenantModel):
         return self.name
 
 
-class Role(TenantModel):
-    """A named set of permissions. Built-in ones are written at the tenant's creation and are read-only."""
-
-    key = models.SlugField(max_length=40, db_index=False)
-    name = models.CharField(max_length=80)
-    permissions = models.JSONField(default=list)  # names of tenancy.roles.PERMISSIONS
-    built_in = models.BooleanField(default=False)
-
-    class Meta(TenantModel.Meta):
-        constraints = [models.UniqueConstraint(fields=["tenant", "key"], name="tenancy_role_one_per_key")]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class RoleAssignment(TenantModel):
-    """A role given to a person, within a scope."""
-
-    class Scope(models.TextChoices):
-        ALL = "all"
-        ROOM = "room"
-        GROUP = "group"
-
-    person = TenantForeignKey(Person, on_delete=models.CASCADE, related_name="assignments")
-    role = TenantForeignKey(Role, on_delete=models.PROTECT, related_name="assignments")
-    scope = models.CharField(max_length=8, choices=Scope, default=Scope.ALL)
-    scope_id = models.UUIDField(
-        null=True, blank=True
-    )  # of a room or group; fleet.scope makes querysets of it
-
-    class Meta(TenantModel.Meta):
-        indexes = [models.Index(fields=["tenant", "person"], name="tenancy_assignment_person")]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(scope="all", scope_id=None) | (~Q(scope="all") & Q(scope_id__isnull=False)),
-                name="tenancy_assignment_scope_whole",
-            )
-        ]
-
-
-class ApiTokenQuerySet(TenantQuerySet["ApiToken"]):
-    def usable(self, *, at: datetime) -> ApiTokenQuerySet:
-        return self.filter(revoked_at=None, expires_at__gt=at)
-
-
-class ApiToken(TenantModel):
-    """A secret with which a program acts under a role. Only its digest is kept."""
-
-    public_id = models.CharField(max_length=12)  # the first five characters are the tenant's number
-    digest = models.BinaryField(max_length=32)  # SHA-256 of the secret
-    label = models.CharField(max_length=80)
-    role = TenantForeignKey(Role, on_delete=models.PROTECT, related_name="api_tokens")
-    created_by = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
-    created_at = models.DateTimeField()
-    expires_at = models.DateTimeField()
-    last_used_at = models.DateTimeField(null=True, blank=True)  # to the hour: a write per call costs more
-    revoked_at = models.DateTimeField(null=True, blank=True)
-
-    objects: ClassVar[ApiTokenQuerySet] = ApiTokenQuerySet.as_manager()
-
-    class Meta(TenantModel.Meta):
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "public_id"], name="tenancy_api_token_one_per_id")
-        ]
-
-
-class AuditEvent(TenantModel):
-    """Who did what, when, to which thing. Append-only by grant and by trigger; partitioned by day."""
-
-    at = models.DateTimeField()
-    actor_kind = models.CharField(max_length=16)  # person, token, device, system, enrollment_key
-    actor_id = models.UUIDField(null=True, blank=True)
-    actor_name = models.CharField(max_length=120, blank=True)
-    action = models.CharField(max_length=60)  # of tenancy.audit.ACTIONS
-    object_kind = models.CharField(max_length=40, blank=True)
-    object_id = models.UUIDField(null=True, blank=True)
-    object_name = models.CharField(max_length=200, blank=True)
-    result = models.CharField(max_length=12, default="successful")  # or "failed"
-    before = models.JSONField(null=True, blank=True)  # only what changed, secrets masked
-    after = models.JSONField(null=True, blank=True)
-    address = models.GenericIPAddressField(null=True, blank=True)
-    request_id = models.CharField(max_length=40, blank=True)
-
-    class Meta(TenantModel.Meta):
-        indexes = [
-            models.Index(fields=["tenant", "object_kind", "object_id", "id"], name="tenancy_audit_object")
-        ]
-
-
 class TenantCounter(models.Model):
     """The last number given to a tenant. Global, one row; numbers are taken by upsert."""
 
@@ -224,17 +150,3 @@ class TenantCounter(models.Model):
     last = models.PositiveIntegerField(default=0)
 
     objects: ClassVar[models.Manager[Any]] = models.Manager()
-
-
-__all__ = [
-    "ApiToken",
-    "AuditEvent",
-    "Membership",
-    "Person",
-    "Role",
-    "RoleAssignment",
-    "Tenant",
-    "TenantCounter",
-    "TenantManager",
-    "User",
-]
