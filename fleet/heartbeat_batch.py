@@ -48,7 +48,7 @@ class _Item(Struct, gc=False):
 
     seq: int
     signals: Raw
-    t_wall: datetime | None = None
+    t_wall: Raw = Raw(b"")
     t_mono: float | None = None
     versions: Raw = Raw(b"")
     metrics: _Metrics = _Metrics()
@@ -57,31 +57,47 @@ class _Item(Struct, gc=False):
 
 
 _item = msgspec.json.Decoder(_Item).decode
+_moment = msgspec.json.Decoder(datetime | None).decode
 
 
 class Known:
     """A device as the database had it when the batch began, and what the batch makes of it."""
 
     __slots__ = (
-        "clock_bad", "device_id", "digest", "document", "inventory_digest", "inventory_told", "key", "last_seen_ms",
-        "next_due_at", "reports", "room_id", "seen_ms", "silent_since", "status", "tenant_id", "was_clock_bad",
-        "was_digest",
+        "clock_bad", "digest", "document", "id_text", "inventory_digest", "inventory_told", "key", "last_seen_ms",
+        "next_due_at", "reports", "room_text", "seen_ms", "silent_since", "status", "tenant", "was_clock_bad",
     )  # fmt: skip
 
-    def __init__(self, row: Sequence[Any]) -> None:
-        self.tenant_id: UUID
+    def __init__(self, tenant: str, row: Sequence[Any]) -> None:
+        self.tenant = tenant
+        self.key: int
+        self.id_text: str
+        self.room_text: str | None
         (
-            self.tenant_id, self.key, self.device_id, self.room_id, self.status, digest, self.inventory_digest,
+            self.key, self.id_text, self.room_text, self.status, digest, self.inventory_digest,
             self.was_clock_bad, self.silent_since, last_seen_ms, self.next_due_at,
         ) = row  # fmt: skip
-        self.was_digest: bytes | None = None if digest is None else bytes(digest)
-        self.digest = self.was_digest
+        self.digest: bytes | None = None if digest is None else bytes(digest)
         self.clock_bad: bool = self.was_clock_bad
         self.last_seen_ms: int = last_seen_ms or 0
         self.seen_ms = 0  # in this batch
         self.document: Raw | None = None  # the latest item that differs from the one before
         self.inventory_told = ""
-        self.reports: list[tuple[Report, int]] = []  # those that may change a state, with their time (ms)
+        self.reports: list[tuple[Report, int]] | None = (
+            None  # those that may change a state, with their time (ms)
+        )
+
+    @property
+    def tenant_id(self) -> UUID:
+        return UUID(self.tenant)
+
+    @property
+    def device_id(self) -> UUID:
+        return UUID(self.id_text)
+
+    @property
+    def room_id(self) -> UUID | None:
+        return None if self.room_text is None else UUID(self.room_text)
 
 
 @dataclass(slots=True)
@@ -149,7 +165,9 @@ def work(entries: Sequence[Entry], devices: dict[int, Known], marks: Marks, *, a
 def _take(
     item: _Item, raw: Raw, figures: Figures, entry: Entry, device: Known, tenant: str, outcome: Outcome
 ) -> None:
-    ms, plausible = event_time(entry.received_ms, entry.sent_mono, item.t_mono, item.t_wall)
+    ms, plausible = event_time(
+        entry.received_ms, entry.sent_mono, item.t_mono, lambda: _moment(item.t_wall) if item.t_wall else None
+    )
     device.clock_bad = not plausible
     device.inventory_told = item.inventory_digest
     signals = bytes(item.signals)
@@ -160,7 +178,7 @@ def _take(
     if digest != device.digest:
         device.digest = digest
         device.document = raw
-        device.reports.append((report, ms))
+        device.reports = [*(device.reports or ()), (report, ms)]
     hour = ms - ms % HOUR_MS
     # An hour that is still open is rolled up once, for all devices; an earlier one again, for those concerned.
     outcome.hours.add((tenant, hour, EVERY_DEVICE if hour > outcome.open_from else device.key))
@@ -196,7 +214,7 @@ def _figures(item: _Item) -> Figures:
 
 def _print(item: _Item, figures: Figures) -> int:
     """Tells one content from another whatever the order of its members, `t_mono` aside: it goes with a reboot."""
-    return crc32(f"{item.t_wall}{figures}{item.inventory_digest}".encode())
+    return crc32(b"%b%b" % (item.t_wall, repr(figures).encode()))
 
 
 def moment(ms: int) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,11 +17,15 @@ class EventTime(NamedTuple):
 
 
 def event_time(
-    received_ms: int, sent_mono: float | None, t_mono: float | None, t_wall: datetime | None
+    received_ms: int,
+    sent_mono: float | None,
+    t_mono: float | None,
+    t_wall: Callable[[], datetime | None],
 ) -> EventTime:
     """`received - (sent_mono - t_mono)` within one boot, else the device's wall clock, else when it was received.
 
-    Nothing is refused for its clock: an implausible one only says so, and the next best time counts.
+    Nothing is refused for its clock: an implausible one only says so, and the next best time counts. `t_wall` is
+    asked for only where it is needed.
     """
     plausible = True
     if sent_mono is not None and t_mono is not None:
@@ -28,9 +33,10 @@ def event_time(
         if -JITTER_S <= age_s <= LONGEST_AGE_MS / 1000:
             return EventTime(received_ms - max(0, round(age_s * 1000)), True)
         plausible = False
-    if t_wall is None:
+    wall = t_wall()
+    if wall is None:
         return EventTime(received_ms, plausible)
-    wall_ms = int(t_wall.timestamp() * 1000)
+    wall_ms = int(wall.timestamp() * 1000)
     if not received_ms - LONGEST_AGE_MS <= wall_ms <= received_ms + AHEAD_MS:
         return EventTime(received_ms, False)
     return EventTime(min(wall_ms, received_ms), plausible)

@@ -67,10 +67,10 @@ class Changes:
 
 def groups(entries: Sequence[Entry]) -> list[list[Entry]]:
     """The entries by transaction: few tenants each, those of one placement together. Keeps the order of a tenant's."""
-    by_tenant: dict[UUID, list[Entry]] = {}
+    by_tenant: dict[bytes, list[Entry]] = {}
     for entry in entries:
-        by_tenant.setdefault(entry.tenant_id, []).append(entry)
-    tenants = sorted(by_tenant, key=lambda each: (placement_of(each), each))
+        by_tenant.setdefault(entry.tenant, []).append(entry)
+    tenants = sorted(by_tenant, key=lambda each: (placement_of(UUID(bytes=each)), each))
     return [
         [entry for each in tenants[start : start + MOST_TENANTS] for entry in by_tenant[each]]
         for start in range(0, len(tenants), MOST_TENANTS)
@@ -85,14 +85,14 @@ def apply(entries: Sequence[Entry], *, at: datetime) -> Changes:
     """
     if not entries:
         return Changes()
-    with tenant(*dict.fromkeys(entry.tenant_id for entry in entries)):
+    with tenant(*(UUID(bytes=each) for each in dict.fromkeys(entry.tenant for entry in entries))):
         return _apply(entries, at=at)
 
 
 def _apply(entries: Sequence[Entry], *, at: datetime) -> Changes:
     devices = _devices(entries)
     wanted = {
-        (entry.device_key, entry.epoch): str(device.tenant_id)
+        (entry.device_key, entry.epoch): device.tenant
         for entry in entries
         if (device := devices.get(entry.device_key)) is not None
     }
@@ -116,8 +116,9 @@ def _apply(entries: Sequence[Entry], *, at: datetime) -> Changes:
 
 # Devices -------------------------------------------------------------------------------------------------------
 
+# Ids as text: most are only handed on, and what is not changed needs none.
 _DEVICES = """
-SELECT device.tenant_id, device.key, device.id, device.room_id, device.status, device.document_digest,
+SELECT device.key, device.id::text, device.room_id::text, device.status, device.document_digest,
     device.inventory_digest, device.clock_bad, device.silent_since,
     (extract(epoch FROM device.last_seen_at) * 1000)::bigint, device.next_due_at
 FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (tenant_id, key)
@@ -128,12 +129,11 @@ WHERE device.status <> 'unenrolled'
 
 def _devices(entries: Sequence[Entry]) -> dict[int, Known]:
     """The devices of a batch by key. Those unenrolled or gone are left out: what they send is nobody's."""
-    wanted = {entry.device_key: entry.tenant_id for entry in entries}
+    texts = {each: str(UUID(bytes=each)) for each in {entry.tenant for entry in entries}}
+    tenants = {entry.device_key: texts[entry.tenant] for entry in entries}
     with connection.cursor() as cursor:
-        cursor.execute(
-            _DEVICES, [telemetry.array(map(str, wanted.values())), telemetry.array(map(str, wanted))]
-        )
-        return {row[1]: Known(row) for row in cursor.fetchall()}
+        cursor.execute(_DEVICES, [telemetry.array(tenants.values()), telemetry.array(map(str, tenants))])
+        return {row[0]: Known(tenants[row[0]], row) for row in cursor.fetchall()}
 
 
 def _is_touched(device: Known) -> bool:
@@ -188,13 +188,13 @@ def _lock(touched: list[Known]) -> dict[UUID, dict[str, Any]]:
             "JOIN fleet_device AS device USING (tenant_id, id) "
             "ORDER BY device.tenant_id, device.id FOR NO KEY UPDATE OF device",
             [
-                telemetry.array(str(device.tenant_id) for device in touched),
-                telemetry.array(str(device.device_id) for device in touched),
+                telemetry.array(device.tenant for device in touched),
+                telemetry.array(device.id_text for device in touched),
             ],
         )
         for device_id, status, room_id, silent_since, next_due_at, known in cursor.fetchall():
             device = by_id[device_id]
-            device.status, device.room_id = status, room_id
+            device.status, device.room_text = status, None if room_id is None else str(room_id)
             device.silent_since, device.next_due_at = silent_since, next_due_at
             versions[device_id] = known if isinstance(known, dict) else msgspec.json.decode(known)
     return versions
@@ -266,7 +266,7 @@ def _write_states(devices: list[Known], result: Changes) -> None:
     for device in devices:
         known = states[device.device_id]
         its: list[SignalChange] = []
-        for report, ms in device.reports:
+        for report, ms in device.reports or ():
             at = moment(ms)
             for change in changes(known, report.signals):
                 place = (device.device_id, change.signal, change.instance)
@@ -302,14 +302,13 @@ def _changed(device: Known, change: Change, at: datetime) -> SignalChange:
 
 def _set_deadlines(outcome: Outcome, devices: dict[int, Known]) -> None:
     """A watched device must be heard again after so many intervals, counted from when we received it last."""
-    patience: dict[UUID, int] = {}
+    patience: dict[str, int] = {}
     for settings in MonitoringSettings.objects.all():
-        patience[settings.tenant_id] = settings.heartbeat_interval_s * settings.missed_heartbeats * 1000
+        patience[str(settings.tenant_id)] = settings.heartbeat_interval_s * settings.missed_heartbeats * 1000
     usual = _usual_patience_ms()
     for mark in outcome.marks.values():
         device = devices[mark.device_key]
-        watched = device.status == WATCHED
-        mark.due_ms = mark.seen_ms + patience.get(device.tenant_id, usual) if watched else None
+        mark.due_ms = mark.seen_ms + patience.get(mark.tenant, usual) if device.status == WATCHED else None
 
 
 def _usual_patience_ms() -> int:
@@ -335,27 +334,27 @@ def _tell_copies(outcome: Outcome, devices: dict[int, Known], result: Changes, *
 
 
 def _answer(outcome: Outcome, devices: dict[int, Known], marks: telemetry.Marks, result: Changes) -> None:
-    expected = _expected([device for key, device in devices.items() if key in outcome.epochs])
+    expected = _expected(devices)
+    replies = result.replies
     for key, epoch in outcome.epochs.items():
         device = devices[key]
         told = device.inventory_told
-        result.replies[key] = Reply(
-            epoch,
-            marks[key, epoch].seq or None,
-            inventory_wanted=bool(told) and told != device.inventory_digest and device.status not in APART,
-            expected=expected.get(device.room_id) if device.room_id else None,
+        wanted = told != device.inventory_digest and told != "" and device.status not in APART
+        replies[key] = Reply(
+            epoch, marks[key, epoch].seq or None, 0, wanted, expected.get(device.room_text or "")
         )
 
 
-def _expected(devices: list[Known]) -> dict[UUID, dict[str, Any]]:
-    rooms = {device.room_id: device.tenant_id for device in devices if device.room_id}
+def _expected(devices: dict[int, Known]) -> dict[str, dict[str, Any]]:
+    """The equipment that must be there, by room; {} where none is named, so that a device forgets an earlier one."""
+    rooms = {device.room_text: device.tenant for device in devices.values() if device.room_text is not None}
     if not rooms:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT room.id, room.expected FROM unnest(%s::uuid[], %s::uuid[]) AS wanted (tenant_id, id) "
-            "JOIN fleet_room AS room USING (tenant_id, id) WHERE room.expected <> '{}'",
-            [telemetry.array(map(str, rooms.values())), telemetry.array(map(str, rooms))],
+            "SELECT room.id::text, room.expected FROM unnest(%s::uuid[], %s::uuid[]) AS wanted (tenant_id, id) "
+            "JOIN fleet_room AS room USING (tenant_id, id)",
+            [telemetry.array(rooms.values()), telemetry.array(rooms)],
         )
         return {
             room: value if isinstance(value, dict) else msgspec.json.decode(value)

@@ -1,7 +1,7 @@
 """The Redis side of heartbeats: streams of accepted requests, and what the next reply to a device says.
 
 Redis carries hints: it may be flushed at any moment and no fact is lost, because a device keeps an item until
-PostgreSQL has it. So nothing here assumes that a group, a stream or a reply exists.
+PostgreSQL has it. So nothing here assumes that a stream or a reply exists.
 
 Every key of a shard has the same hash tag, so a shard lives on one node of a Redis Cluster:
 `{hb:3}` the stream, `{hb:3}:dead` what could not be decoded, `{hb:3}:replies` a hash by device key.
@@ -22,8 +22,7 @@ from django.conf import settings
 
 from fleet import heartbeat_format
 
-GROUP = "ingest"
-CONSUMER = "drain"  # one drain a shard at a time: what an earlier one left pending is the next one's to take
+START = b"0-0"
 FIELD = b"e"
 _HEAD = struct.Struct(">B16s16sqQ")  # form, tenant, device, device key, received (ms); the body follows
 _WHO = struct.Struct(">B16s16sq")
@@ -74,19 +73,27 @@ def _pipeline(client: redis.Redis, *, transaction: bool = False) -> Any:
 # Entries -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One accepted request. `items` are JSON documents as they came, checked; `heartbeat_format.item` reads one."""
 
     id: bytes
-    tenant_id: UUID
-    device_id: UUID
+    tenant: bytes
+    device: bytes
     device_key: int
     received_ms: int  # database time, milliseconds since 1970
     epoch: str
     from_seq: int | None  # the lowest sequence the device still holds; None: it did not say
     sent_mono: float | None
     items: list[msgspec.Raw]
+    payload: bytes  # as stored in the stream
+
+    @property
+    def tenant_id(self) -> UUID:
+        return UUID(bytes=self.tenant)
+
+    @property
+    def device_id(self) -> UUID:
+        return UUID(bytes=self.device)
 
     @property
     def received_at(self) -> datetime:
@@ -95,22 +102,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """An entry nobody can read. `payload` is None where the entry was deleted under its reader."""
+    """An entry nobody can read, or nobody can store."""
 
     id: bytes
-    payload: bytes | None
+    payload: bytes
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """Entries in the order they were accepted, and those that are no entries. Both must be finished."""
+    """Entries in the order they were accepted, and those that are no entries. `last`: the id up to which was read."""
 
     entries: list[Entry]
     undecodable: list[Undecodable]
+    last: bytes
 
-    def __bool__(self) -> bool:
-        return bool(self.entries or self.undecodable)
+    def __len__(self) -> int:
+        return len(self.entries) + len(self.undecodable)
 
 
 def sender(tenant_id: UUID, device_id: UUID, device_key: int) -> bytes:
@@ -137,8 +145,8 @@ def decode(entry_id: bytes, stored: bytes) -> Entry:
         raise ValueError(f"unknown form {form}")
     body = heartbeat_format.stored(stored[_HEAD.size :])
     return Entry(
-        entry_id, UUID(bytes=tenant), UUID(bytes=device), key, received_ms,
-        body.epoch, body.from_seq, body.sent_mono, body.items,
+        entry_id, tenant, device, key, received_ms,
+        body.epoch, body.from_seq, body.sent_mono, body.items, stored,
     )  # fmt: skip
 
 
@@ -154,37 +162,23 @@ def add(client: redis.Redis, shard: int, payloads: Sequence[bytes]) -> None:
 
 
 def read(
-    client: redis.Redis, shard: int, *, count: int = 1000, pending: bool = False, block_ms: int | None = None
+    client: redis.Redis, shard: int, *, after: bytes = START, count: int = 1000, block_ms: int | None = None
 ) -> Batch:
-    """The next entries, or with `pending` those an earlier drain took and did not finish (repeat until empty).
+    """The entries after the id `after`, by default from the start: what is not finished is still there.
 
-    `block_ms`: wait that long for a first entry. A group that is gone is made again, from the stream's start:
-    what is finished is deleted, so nothing old is read twice.
+    There is one reader at a time, so no consumer group keeps a list of who has what: it would cost twice what
+    reading costs. `block_ms`: wait that long for a first entry.
     """
-    key = stream_key(shard)
-    arguments: list[Any] = ["GROUP", GROUP, CONSUMER, "COUNT", count]
-    if block_ms is not None and not pending:
+    arguments: list[Any] = ["COUNT", count]
+    if block_ms is not None:
         arguments += ["BLOCK", block_ms]
-    arguments += ["STREAMS", key, "0" if pending else ">"]
-    try:
-        answer = _call(client, "XREADGROUP", *arguments)
-    except redis.ResponseError as error:
-        if not str(error).startswith("NOGROUP"):
-            raise
-        _make_group(client, key)
-        answer = _call(client, "XREADGROUP", *arguments)
-    return _batch(answer)
+    return _batch(_call(client, "XREAD", *arguments, "STREAMS", stream_key(shard), after), after)
 
 
-def finish(client: redis.Redis, shard: int, ids: Sequence[bytes]) -> None:
-    """Acknowledge and delete, after the commit. May be repeated."""
-    if not ids:
-        return
-    key = stream_key(shard)
-    pipe = _pipeline(client)
-    pipe.execute_command("XACK", key, GROUP, *ids)
-    pipe.execute_command("XDEL", key, *ids)
-    pipe.execute()
+def finish(client: redis.Redis, shard: int, *, through: bytes) -> None:
+    """Delete everything up to the id `through`, after the commit. May be repeated."""
+    first, second = through.split(b"-")
+    _call(client, "XTRIM", stream_key(shard), "MINID", b"%b-%d" % (first, int(second) + 1))
 
 
 def bury(client: redis.Redis, shard: int, letters: Iterable[Undecodable]) -> None:
@@ -194,11 +188,8 @@ def bury(client: redis.Redis, shard: int, letters: Iterable[Undecodable]) -> Non
         return
     pipe = _pipeline(client, transaction=True)
     for letter in letters:
-        if letter.payload is not None:
-            pipe.execute_command("XADD", dead_key(shard), "*", FIELD, letter.payload, "reason", letter.reason)
-    ids = [letter.id for letter in letters]
-    pipe.execute_command("XACK", stream_key(shard), GROUP, *ids)
-    pipe.execute_command("XDEL", stream_key(shard), *ids)
+        pipe.execute_command("XADD", dead_key(shard), "*", FIELD, letter.payload, "reason", letter.reason)
+    pipe.execute_command("XDEL", stream_key(shard), *[letter.id for letter in letters])
     pipe.execute()
 
 
@@ -217,7 +208,7 @@ def replay(client: redis.Redis, shard: int, letters: Sequence[Undecodable]) -> N
         return
     pipe = _pipeline(client, transaction=True)
     for letter in letters:
-        pipe.execute_command("XADD", stream_key(shard), "*", FIELD, letter.payload or b"")
+        pipe.execute_command("XADD", stream_key(shard), "*", FIELD, letter.payload)
     pipe.execute_command("XDEL", dead_key(shard), *[letter.id for letter in letters])
     pipe.execute()
 
@@ -227,35 +218,22 @@ def length(client: redis.Redis, shard: int) -> int:
     return int(_call(client, "XLEN", stream_key(shard)))
 
 
-def _make_group(client: redis.Redis, key: str) -> None:
-    try:
-        client.xgroup_create(key, GROUP, id="0", mkstream=True)
-    except redis.ResponseError as error:
-        if not str(error).startswith("BUSYGROUP"):  # another reader was faster
-            raise
-
-
-def _batch(answer: Any) -> Batch:
-    batch = Batch([], [])
+def _batch(answer: Any, after: bytes) -> Batch:
+    batch = Batch([], [], after)
     if not answer:
         return batch
-    streams = answer.items() if isinstance(answer, dict) else answer
-    for _, found in streams:
-        for entry_id, fields in found:
-            stored = _stored(fields)
-            if stored is None:
-                batch.undecodable.append(Undecodable(entry_id, None, "deleted while pending"))
-                continue
-            try:
-                batch.entries.append(decode(entry_id, stored))
-            except ValueError as error:
-                batch.undecodable.append(Undecodable(entry_id, stored, str(error)[:200]))
+    ((_, found),) = answer.items() if isinstance(answer, dict) else answer
+    for entry_id, fields in found:
+        stored = _stored(fields)
+        try:
+            batch.entries.append(decode(entry_id, stored))
+        except ValueError as error:
+            batch.undecodable.append(Undecodable(entry_id, stored, str(error)[:200]))
+    batch.last = found[-1][0]
     return batch
 
 
-def _stored(fields: Any) -> bytes | None:
-    if not fields:
-        return None
+def _stored(fields: Any) -> bytes:
     if isinstance(fields, dict):
         return bytes(fields.get(FIELD, b""))
     return bytes(fields[1]) if fields[0] == FIELD else b""
@@ -264,8 +242,7 @@ def _stored(fields: Any) -> bytes | None:
 # Replies -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What the next answer to a device says beside the time. `committed` counts for this epoch only."""
 
     epoch: str
@@ -307,13 +284,20 @@ def reply_lines(client: redis.Redis, shard: int, device_key: int) -> bytes | Non
 
 def encode_reply(reply: Reply) -> bytes:
     """Three lines of JSON: epoch, committed, and the members an answer takes over as they stand."""
-    members: dict[str, Any] = {"operations": reply.operations}
-    if reply.inventory_wanted:
-        members["inventory_wanted"] = True
-    if reply.expected is not None:
-        members["expected"] = dict(reply.expected)
-    encode = msgspec.json.encode
-    return b"\n".join((encode(reply.epoch), encode(reply.committed), encode(members)))
+    if reply.operations or reply.inventory_wanted or reply.expected is not None:
+        members: dict[str, Any] = {"operations": reply.operations}
+        if reply.inventory_wanted:
+            members["inventory_wanted"] = True
+        if reply.expected is not None:
+            members["expected"] = dict(reply.expected)
+        told = msgspec.json.encode(members)
+    else:
+        told = _NOTHING_MORE
+    committed = b"null" if reply.committed is None else b"%d" % reply.committed
+    return b"%b\n%b\n%b" % (msgspec.json.encode(reply.epoch), committed, told)
+
+
+_NOTHING_MORE = b'{"operations":0}'
 
 
 def decode_reply(value: bytes) -> Reply:

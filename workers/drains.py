@@ -1,6 +1,6 @@
 """Drains: each takes one heartbeat stream into PostgreSQL, alone, for some seconds at a time.
 
-An entry is finished only after the transaction that stored it, so whatever dies in between, it comes again and the
+An entry is deleted only after the transaction that stored it, so whatever dies in between, it is read again and the
 watermark knows it. Nothing here depends on Redis keeping anything: what it loses, devices send again.
 """
 
@@ -88,7 +88,7 @@ class Drain:
         self.shard = shard
         self.client = client or stream.connect()
         self.done = Drained()
-        self._pending = True  # what an earlier drain took and did not finish comes first
+        self._after = stream.START  # what an earlier drain took and did not finish is still there
         self._count = BATCH
         self._alone = 0
         self._told_drained = 0.0
@@ -112,7 +112,7 @@ class Drain:
                         failures = 0
             except (*_DATABASE_AWAY, redis.RedisError, StartOver) as error:
                 failures += 1
-                self._pending = True
+                self._after = stream.START
                 log.warning("Shard %d waits: %s", self.shard, str(error).strip().split("\n")[0])
                 if isinstance(error, _DATABASE_AWAY):
                     connection.close()
@@ -120,17 +120,13 @@ class Drain:
         return self.done
 
     def _turn(self, session: Any) -> None:
-        """One read and what follows from it."""
+        """One read and what follows from it. What fails on the way is read again, from the start of the stream."""
         began = time.monotonic()
         at = clock.now()
         if connection.connection is not session:
             raise StartOver("the connection that held the lock is gone")
-        batch = stream.read(
-            self.client, self.shard, count=self._count, pending=self._pending, block_ms=BLOCK_MS
-        )
-        if self._pending and not batch:
-            self._pending = False
-            return
+        batch = stream.read(self.client, self.shard, after=self._after, count=self._count, block_ms=BLOCK_MS)
+        caught_up = len(batch) < self._count
         read_at = at + timedelta(seconds=time.monotonic() - began)
         if batch.undecodable:
             log.error("Shard %d: %d entries cannot be decoded", self.shard, len(batch.undecodable))
@@ -138,7 +134,9 @@ class Drain:
             self.done.buried += len(batch.undecodable)
         for group in heartbeats.groups(batch.entries):
             self._take(group, at=read_at)
-        caught_up = not self._pending and len(batch.entries) < self._count
+        if batch:
+            stream.finish(self.client, self.shard, through=batch.last)
+            self._after = batch.last
         self._tell_drained(at if caught_up else None, batch.entries)
         if caught_up:
             time.sleep(max(0.0, LINGER_S - (time.monotonic() - began)))
@@ -175,7 +173,6 @@ class Drain:
         self.done.stored += changes.stored
         self.done.covered += changes.covered
         stream.publish(self.client, self.shard, changes.replies)
-        stream.finish(self.client, self.shard, [entry.id for entry in entries])
 
     def _store(self, entries: Sequence[stream.Entry], *, at: datetime) -> Changes:
         with transaction.atomic(), clock.read_once(at):
@@ -216,10 +213,8 @@ class Drain:
             entry.device_id,
             exc_info=error,
         )
-        found: Any = self.client.xrange(stream.stream_key(self.shard), min=entry.id, max=entry.id)
-        payload = found[0][1].get(stream.FIELD) if found else None
         reason = f"{type(error).__name__}: {error}"[:200]
-        stream.bury(self.client, self.shard, [stream.Undecodable(entry.id, payload, reason)])
+        stream.bury(self.client, self.shard, [stream.Undecodable(entry.id, entry.payload, reason)])
         self.done.buried += 1
 
 

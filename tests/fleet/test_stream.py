@@ -49,20 +49,22 @@ def test_what_was_accepted_is_read_as_it_came(client):
 
 def test_entries_keep_their_order_and_stay_in_their_shard(client):
     stream.add(client, SHARD, [payload(seq) for seq in range(1, 6)])
-    assert sequences(stream.read(client, SHARD, count=3)) == [1, 2, 3]
-    assert sequences(stream.read(client, SHARD)) == [4, 5]
+    first = stream.read(client, SHARD, count=3)
+    assert sequences(first) == [1, 2, 3]
+    assert sequences(stream.read(client, SHARD, after=first.last)) == [4, 5]
     assert not stream.read(client, 0)
 
 
 def test_a_drain_that_died_leaves_its_entries_to_the_next_and_finished_ones_do_not_come_back(client):
-    stream.add(client, SHARD, [payload(1), payload(2)])
+    stream.add(client, SHARD, [payload(1), payload(2), payload(3)])
     first = stream.read(client, SHARD, count=1)
-    stream.read(client, SHARD)  # and dies
-    stream.finish(client, SHARD, [entry.id for entry in first.entries])
-    again = stream.read(client, SHARD, pending=True)
-    assert sequences(again) == [2]
-    stream.finish(client, SHARD, [entry.id for entry in again.entries])
-    assert not stream.read(client, SHARD, pending=True)
+    stream.read(client, SHARD, after=first.last)  # and dies
+    stream.finish(client, SHARD, through=first.last)
+    again = stream.read(client, SHARD)
+    assert sequences(again) == [2, 3]
+    stream.finish(client, SHARD, through=again.last)
+    stream.finish(client, SHARD, through=first.last)
+    assert not stream.read(client, SHARD)
     assert stream.length(client, SHARD) == 0
 
 
@@ -70,23 +72,12 @@ def test_a_flush_at_any_moment_loses_only_what_waited(client):
     stream.add(client, SHARD, [payload(1)])
     lost = stream.read(client, SHARD)
     client.flushdb()
-    stream.finish(client, SHARD, [entry.id for entry in lost.entries])
+    stream.finish(client, SHARD, through=lost.last)
     stream.add(client, SHARD, [payload(2)])
-    assert sequences(stream.read(client, SHARD)) == [2]
+    assert sequences(stream.read(client, SHARD, after=lost.last)) == [2]
     client.flushdb()
-    assert not stream.read(client, SHARD, pending=True)
-    assert not stream.read(client, SHARD, block_ms=1)
-
-
-def test_an_entry_deleted_while_pending_can_be_finished(client):
-    stream.add(client, SHARD, [payload(1)])
-    (entry,) = stream.read(client, SHARD).entries
-    client.xdel(stream.stream_key(SHARD), entry.id)
-    batch = stream.read(client, SHARD, pending=True)
-    assert [(letter.id, letter.payload) for letter in batch.undecodable] == [(entry.id, None)]
-    stream.bury(client, SHARD, batch.undecodable)
-    assert not stream.read(client, SHARD, pending=True)
-    assert not stream.dead_letters(client, SHARD)
+    empty = stream.read(client, SHARD, after=lost.last, block_ms=1)
+    assert (len(empty), empty.last) == (0, lost.last)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +97,7 @@ def test_what_cannot_be_decoded_is_kept_apart_and_harms_no_neighbour(client, dam
     batch = stream.read(client, SHARD)
     assert sequences(batch) == [1, 2]
     stream.bury(client, SHARD, batch.undecodable)
-    stream.finish(client, SHARD, [entry.id for entry in batch.entries])
+    stream.finish(client, SHARD, through=batch.last)
     assert stream.length(client, SHARD) == 0
     (letter,) = stream.dead_letters(client, SHARD)
     assert letter.payload == damaged
@@ -136,7 +127,6 @@ def test_replies_are_read_as_they_were_published(client):
 
 
 def test_nothing_to_do_asks_nothing(client):
-    stream.finish(client, SHARD, [])
     stream.bury(client, SHARD, [])
     stream.publish(client, SHARD, {})
     stream.replay(client, SHARD, [])
