@@ -10,18 +10,23 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
-_pinned: ContextVar[datetime | None] = ContextVar("pinned_time", default=None)
+_pinned: ContextVar[list[datetime] | None] = ContextVar("pinned_time", default=None)  # empty until first asked
 
 
 def now() -> datetime:
     """Aware, UTC. Inside `read_once()` every call answers the same moment."""
-    return _pinned.get() or _database_time()
+    pinned = _pinned.get()
+    if pinned is None:
+        return _database_time()
+    if not pinned:
+        pinned.append(_database_time())
+    return pinned[0]
 
 
 @contextmanager
 def read_once(moment: datetime | None = None) -> Iterator[None]:
     """Pin the time for one request or task; it is read at the first `now()` unless given."""
-    token = _pinned.set(moment or _database_time())
+    token = _pinned.set([moment] if moment else [])
     try:
         yield
     finally:

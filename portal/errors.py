@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import sys
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
@@ -63,6 +65,9 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Called while the exception is handled: a database that is away is no mistake of ours, and said as such."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return unavailable(request)
     reference = getattr(request, "id", "")
     if is_program(request):
         return problem(500, "Internal error", "This is our mistake.", reference=reference)
