@@ -11,8 +11,8 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from whitenoise.middleware import WhiteNoiseMiddleware
-from whitenoise.storage import CompressedManifestStaticFilesStorage
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
+from whitenoise.storage import CompressedManifestStaticFilesStorage  # type: ignore[import-untyped]
 
 COLLECTED = "collected"  # beside the files: what they were collected from
 UNUSED = ["rest_framework", "*-4*.js", "htmx-2.js", "ext"]  # of installed apps: no page of ours loads them

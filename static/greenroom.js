@@ -4,6 +4,9 @@
   const $ = (sel, root = document) => root.querySelector(sel);
   const $$ = (sel, root = document) => [...root.querySelectorAll(sel)];
   const TOAST_MS = 8000;
+  /* Storage may be blocked: a choice then lasts for this page. */
+  const kept = (name) => { try { return localStorage.getItem(name); } catch (error) { return null; } };
+  const keep = (name, value) => { try { localStorage.setItem(name, value); } catch (error) { return; } };
 
   /* Toasts: made here for what happens on the page, by the server for what happened before it. ------- */
   function toast(text, { tone = "ok", undo = "" } = {}) {
@@ -37,7 +40,7 @@
     const root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
-    try { localStorage.setItem("theme", root.dataset.theme); } catch (error) { /* storage may be blocked: lasts for this page */ }
+    keep("theme", root.dataset.theme);
   }
 
   /* Phone navigation --------------------------------------------------- */
@@ -62,7 +65,13 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const dialog = event.detail.elt?.closest?.("dialog");
     if (event.detail.elt?.matches?.("form[data-keep]") && event.detail.xhr?.status === 204) event.detail.elt.reset();
-    if (dialog && event.detail.xhr?.status === 204 && !event.detail.xhr.getResponseHeader("HX-Redirect")) dialog.close();
+    const answer = event.detail.xhr;
+    if (dialog && answer && (answer.status === 204 || answer.getResponseHeader("HX-Retarget")) && !answer.getResponseHeader("HX-Redirect")) dialog.close();
+  });
+  /* Addresses name only what is chosen. */
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb !== "get") return;
+    for (const [name, value] of [...event.detail.formData]) if (!value) event.detail.formData.delete(name);
   });
   document.addEventListener("htmx:responseError", (event) => { if (!event.detail.elt?.hasAttribute?.("data-poll")) failed(event); });
   document.addEventListener("htmx:sendError", (event) => { if (!event.detail.elt?.hasAttribute?.("data-poll")) failed(event); });
@@ -122,6 +131,13 @@
     link.focus({ preventScroll: true });
     if (link.hasAttribute("hx-get")) htmx.trigger(link, "greenroom:preview");
   }
+  /* A click beside the link shows a preview, where there is room for one. */
+  document.addEventListener("click", (event) => {
+    const row = event.target.closest("[data-rows] > [data-href]");
+    if (!row || event.target.closest("a, button, input")) return;
+    const link = $("a[hx-get]", row);
+    if ($("#peek")?.checkVisibility()) { link.focus({ preventScroll: true }); htmx.trigger(link, "greenroom:preview"); } else location.href = row.dataset.href;
+  });
   document.addEventListener("htmx:beforeRequest", (event) => {
     const row = event.detail.elt?.closest?.("[data-rows] > [id]");
     if (row) markRow(row);
@@ -137,7 +153,7 @@
     if (event.key === "Escape") { setNav(false); $$("details.menu[open]").forEach((d) => { d.open = false; }); return; }
     if (event.metaKey || event.ctrlKey || event.altKey) return;
     if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog[open]")) return;
-    if (localStorage.getItem("shortcuts") === "off") return;
+    if (kept("shortcuts") === "off") return;
     const key = event.key;
     if (leader) { leader = false; const link = $(`[data-go="${CSS.escape(key)}"]`); if (link) location.href = link.href; return; }
     if (key === "g") leader = true;
@@ -150,7 +166,7 @@
   });
   const shortcuts = $("[data-shortcuts]");
   if (shortcuts) {
-    shortcuts.checked = localStorage.getItem("shortcuts") !== "off";
-    shortcuts.addEventListener("change", () => localStorage.setItem("shortcuts", shortcuts.checked ? "on" : "off"));
+    shortcuts.checked = kept("shortcuts") !== "off";
+    shortcuts.addEventListener("change", () => keep("shortcuts", shortcuts.checked ? "on" : "off"));
   }
 })();

@@ -78,9 +78,10 @@
       const fresh = fragment.querySelector(`#${target.id}`);
       if (!fresh) return false;
       const changed = [];
+      const active = document.activeElement;
       if (fresh.dataset.title) document.title = `${fresh.dataset.title} · Greenroom`;
       merge(target, fresh, style === "gentle", changed);
-      document.dispatchEvent(new CustomEvent("greenroom:shown"));
+      if (active && !active.isConnected) document.getElementById("content")?.focus({ preventScroll: true });
       return changed.filter((node) => node.nodeType === Node.ELEMENT_NODE);
     },
   });

@@ -110,7 +110,7 @@ def severity(level: int, short: bool = False) -> SafeString:
             for i in range(4)
         ),
     )
-    word = format_html('<span class="vh">{}</span>', label) if short else label
+    word = format_html('<span class="{}">{}</span>', "vh" if short else "sev__word", label)
     return format_html(
         '<span class="sev" data-tone="{}"><svg viewBox="0 0 17 16" aria-hidden="true">{}</svg>{}</span>',
         tone,

@@ -19,7 +19,7 @@ from enrollment.models import EnrollmentKey
 from fleet import room_groups
 from foundation import clock
 from portal import htmx
-from portal.access import TenantRequest, principal_of, requires
+from portal.access import TenantRequest, principal_of, requires, step_up
 from portal.paging import keyset_page
 from portal.web import choices
 from portal.web.dialogs import confirm, form_view
@@ -90,6 +90,7 @@ def _state(key: EnrollmentKey, at: Any) -> tuple[str, str]:
 
 @form_view
 @requires("keys.download")
+@step_up
 def key_new(request: TenantRequest) -> HttpResponse:
     form = KeyForm(posted(request), initial={"group": str(room_groups.default_group().id)})
     if request.method == "POST":
@@ -133,12 +134,13 @@ def _shown_once(request: TenantRequest, key: EnrollmentKey, text: str) -> HttpRe
     }
     response = htmx.page(request, "enrollment/key_shown.html", context)
     if htmx.wants_fragment(request):
-        response.headers.update({"HX-Retarget": "#live", "HX-Reswap": "morph"})
+        response["HX-Retarget"], response["HX-Reswap"] = "#live", "morph"
     return response
 
 
 @form_view
 @requires("keys.reset")
+@step_up
 def key_revoke(request: TenantRequest, key_id: UUID) -> HttpResponse:
     key = keys.key(key_id)
     back = reverse("portal:key-list")

@@ -20,7 +20,7 @@ class Form(forms.Form):
     """`carry_out` runs the domain call and keeps its refusal as a message of the form."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="field-%s", **kwargs)
+        super().__init__(*args, **{"auto_id": "field-%s", **kwargs})
         for field in self.fields.values():
             field.error_messages = {**field.error_messages, "required": REQUIRED}
 

@@ -19,7 +19,7 @@ from fleet.models import Device, Place, Room, RoomDay
 from foundation import clock
 from incidents.models import Incident
 from portal import htmx
-from portal.access import TenantRequest, View, requires
+from portal.access import TenantRequest, View, principal_of, requires
 from portal.web.charts import Point, line_chart
 from portal.web.words import SEVERITIES
 
@@ -91,10 +91,12 @@ def overview(request: TenantRequest) -> HttpResponse:
         name.removeprefix(counters.ROOMS): n for name, n in numbers.items() if name.startswith(counters.ROOMS)
     }
     total = sum(rooms.values())
-    open_tickets = _open_tickets(request) if request.principal.may("tickets.view") else []  # type: ignore[union-attr]
+    open_tickets = _open_tickets(request) if principal_of(request).may("tickets.view") else []
     sites = _sites(request, mapped=total <= MAPPED_ROOMS)
     live = htmx.live(
-        sorted(numbers.items()), open_tickets, [(site.id, site.name, site.cells) for site in sites]
+        sorted(numbers.items()),
+        [(each.id, each.version) for each in open_tickets],
+        [(site.id, site.name, site.cells) for site in sites],
     )
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
@@ -121,45 +123,25 @@ def overview(request: TenantRequest) -> HttpResponse:
     return htmx.page(request, "overview/overview.html", context, live=live)
 
 
-@dataclass(frozen=True)
-class OpenTicket:
-    id: UUID
-    number: str
-    summary: str
-    state: str
-    severity: int
-    opened_at: Any
-    due_at: Any
-    room: str
-    place: str
-
-
-def _open_tickets(request: TenantRequest) -> list[OpenTicket]:
+def _open_tickets(request: TenantRequest) -> list[Incident]:
     """The most severe, and those that wait on the customer, oldest first."""
-    rows = Incident.objects.for_tenant(request.tenant).open().filter(suppressed=False)
-    columns = (
-        "id",
-        "number",
-        "summary",
-        "state",
-        "severity",
-        "opened_at",
-        "due_at",
-        "room__name",
-        "room__place__name",
+    rows = (
+        Incident.objects.for_tenant(request.tenant)
+        .open()
+        .filter(suppressed=False)
+        .select_related("room__place")
     )
-    waiting = rows.waiting_on_customer().order_by("opened_at", "id").values_list(*columns)[:TICKETS_SHOWN]
-    severe = rows.order_by("severity", "opened_at", "id").values_list(*columns)[:TICKETS_SHOWN]
-    found = {row[0]: OpenTicket(*row[:7], row[7] or "", row[8] or "") for row in [*waiting, *severe]}
-    return list(found.values())
+    waiting = rows.waiting_on_customer().order_by("opened_at", "id")[:TICKETS_SHOWN]
+    severe = rows.order_by("severity", "opened_at", "id")[:TICKETS_SHOWN]
+    return list({each.id: each for each in [*waiting, *severe]}.values())
 
 
 def _sites(request: TenantRequest, *, mapped: bool) -> list[Site]:
     """Those with rooms, worst first."""
     tenant_id = request.tenant.id
     rooms = Room.objects.for_tenant(tenant_id).current().filter(site_id__isnull=False).order_by("name", "id")
-    cells: dict[UUID, list[str]] = {}
-    numbers: dict[UUID, Tally[str]] = {}
+    cells: dict[UUID | None, list[str]] = {}
+    numbers: dict[UUID | None, Tally[str]] = {}
     if mapped:
         for site_id, state, warnings in rooms.values_list("site_id", "state", "open_warnings"):
             cell = CELLS.get(state, "warn" if warnings else "")
@@ -167,8 +149,8 @@ def _sites(request: TenantRequest, *, mapped: bool) -> list[Site]:
             numbers.setdefault(site_id, Tally())[state] += 1
     places = Place.objects.for_tenant(tenant_id).filter(retired_at=None)
     if mapped:
-        names = dict(places.filter(id__in=numbers).values_list("id", "name"))
-        sites = [Site(key, names.get(key, ""), dict(numbers[key]), cells[key]) for key in numbers]
+        names = dict(places.filter(id__in=list(numbers)).values_list("id", "name"))
+        sites = [Site(key, name, dict(numbers[key]), cells[key]) for key, name in names.items()]
     else:
         names = dict(places.values_list("id", "name"))
         counted = counters.by_scope(tenant_id, names)

@@ -119,7 +119,7 @@ def _rows(rooms: Iterable[Room]) -> list[Row]:
     faults = Incident.objects.for_tenant(tenant_id).open().filter(room_id__in=ids, suppressed=False)
     for room_id, summary in faults.order_by("severity", "opened_at").values_list("room_id", "summary"):
         worst.setdefault(room_id, summary)
-    devices: dict[UUID, list[Device]] = defaultdict(list)
+    devices: dict[UUID | None, list[Device]] = defaultdict(list)
     attached = (
         Device.objects.for_tenant(tenant_id).filter(room_id__in=ids, retired_at=None).order_by("created_at")
     )

@@ -18,9 +18,9 @@ from portal import htmx
 from portal.access import TenantRequest, requires
 from portal.web.dialogs import form_view
 from portal.web.forms import Form, posted
-from portal.web.signals import icon_of
 from portal.web.words import period_text
 
+PLATFORMS = {"win": "room systems", "bar": "video bars", "con": "touch consoles", "pan": "panels"}
 UNITS = (("1", "seconds"), ("60", "minutes"), ("3600", "hours"))
 
 
@@ -30,7 +30,7 @@ def signal_list(request: TenantRequest) -> HttpResponse:
     rows = [
         (
             each,
-            icon_of(each.rule.key),
+            _platforms(each),
             period_text(int(each.watch.total_seconds())),
             period_text(int(each.rule.watch.total_seconds())),
         )
@@ -43,6 +43,10 @@ def signal_list(request: TenantRequest) -> HttpResponse:
         return htmx.nothing_new()
     own = sum(not each.is_default for each, *_ in rows)
     return htmx.page(request, "settings/signal_list.html", {"rows": rows, "own": own}, live=live)
+
+
+def _platforms(signal: EffectiveSignal) -> str:
+    return " and ".join(name for key, name in PLATFORMS.items() if key in signal.rule.platforms)
 
 
 class SignalForm(Form):

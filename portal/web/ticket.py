@@ -109,7 +109,7 @@ def about(incident: Incident) -> dict[str, Any]:
     """What both sides see of a ticket."""
     rule = RULES.get(incident.signal)
     same = Incident.objects.for_tenant(incident.tenant_id).filter(
-        device_id=incident.device_id, signal=incident.signal, instance=incident.instance
+        device=incident.device, signal=incident.signal, instance=incident.instance
     )
     cause = CAUSES.get(incident.cause) or CAUSES_OF_GREENROOM.get(incident.cause, "")
     return {
