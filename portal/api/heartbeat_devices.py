@@ -12,24 +12,22 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 from uuid import UUID
 
-from django.db import Error as DatabaseError
-from django.db import close_old_connections, connections
+from django.db import connections
 
-from enrollment import credentials, nonces
+from enrollment import nonces
 from enrollment.credentials import Holder, Standing
 from fleet import stream
-from foundation import clock
 from foundation.clock import OffsetClock
 from foundation.sweep import SWEEP
 from portal.api.heartbeat_batches import device_argument
 from portal.api.heartbeat_limits import Allowance
+from portal.api.heartbeat_lookups import Away, LookUps, in_thread
 
 POLL_S = 2.0
 POLL_PATIENCE_S = 1.5
@@ -39,7 +37,6 @@ STALE_S = 4.5  # after the last good poll: revocations are learnt within 5 s, or
 OVERLAP = timedelta(
     seconds=120
 )  # a change is seen when it is committed, which may be long after its `changed_at`
-LOOK_UP_PATIENCE_S = 0.8
 MOST_WAITING = 500  # look-ups at once; more are told to come back
 REFUSALS_KEPT = 10_000
 REFUSAL_KEPT_S = 5.0
@@ -47,11 +44,6 @@ PREFIX_LENGTH = len("Device grdt_")
 ID_END = PREFIX_LENGTH + 12
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-class Away(Exception):
-    """The database cannot be asked now."""
 
 
 @dataclass(slots=True)
@@ -121,7 +113,7 @@ class Devices:
         self._handled: set[tuple[str, datetime]] = set()  # changes seen within the overlap
         self._since: datetime | None = None
         self._polls = 0
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="look-up")
+        self._database = LookUps()
         self._poll_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="poll")
         self._fresh_until = 0.0
         self._offset_s = 0.0
@@ -170,7 +162,7 @@ class Devices:
         return await asyncio.shield(under_way.task)
 
     async def _ask(self, text: str, key: bytes, look_up: LookUp) -> Known | Standing | None:
-        holder = await self._in_thread(self._threads, lambda: _find(text), LOOK_UP_PATIENCE_S)
+        holder = await self._database.holder(text)
         if holder is None or not holder.valid:
             standing = holder.standing if holder else None
             self._refuse(key, standing)
@@ -218,9 +210,7 @@ class Devices:
         before = time.monotonic()
         since = self._since
         with_paces = self._polls % PACES_EVERY == 0
-        found = await self._in_thread(
-            self._poll_thread, lambda: _read_changes(since, with_paces), POLL_PATIENCE_S
-        )
+        found = await in_thread(self._poll_thread, lambda: _read_changes(since, with_paces), POLL_PATIENCE_S)
         self._polls += 1
         if self._polls % TIDY_EVERY == 0:
             self._tidy()
@@ -237,13 +227,6 @@ class Devices:
                 self._paces[tenant_id].interval_s = interval_s
         self._fresh_until = before + STALE_S
 
-    async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T], patience_s: float) -> T:
-        loop = asyncio.get_running_loop()
-        try:
-            return await asyncio.wait_for(loop.run_in_executor(threads, work), patience_s)
-        except (DatabaseError, TimeoutError) as error:
-            raise Away(str(error)) from error
-
     def _tidy(self) -> None:
         """Tokens that ended unused, and allowances of devices that are gone, are dropped."""
         now_s = self.now_s()
@@ -252,7 +235,7 @@ class Devices:
         self._allowances = {key: each for key, each in self._allowances.items() if id(each) in kept}
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._database.close()
         self._poll_thread.shutdown(wait=False, cancel_futures=True)
 
 
@@ -268,30 +251,18 @@ def digest(authorization: str) -> bytes:
     return hashlib.sha256(authorization.encode(errors="surrogateescape")).digest()
 
 
-def _find(text: str) -> Holder | None:
-    close_old_connections()
-    try:
-        return credentials.find(text, at=clock.now())
-    finally:
-        close_old_connections()
-
-
 def _read_changes(since: datetime | None, with_paces: bool) -> Changes:
     """Credentials changed since then, by the database's clock; at the first poll nothing is known yet."""
-    close_old_connections()
-    try:
-        with connections[SWEEP].cursor() as cursor:
-            cursor.execute("SELECT statement_timestamp()")
-            (database_time,) = cursor.fetchone()
-            cursor.execute(
-                "SELECT public_id, changed_at FROM enrollment_devicecredential WHERE changed_at > %s",
-                [since or database_time - OVERLAP],
-            )
-            changes = cursor.fetchall()
-            intervals = []
-            if with_paces:
-                cursor.execute("SELECT tenant_id, heartbeat_interval_s FROM fleet_monitoringsettings")
-                intervals = cursor.fetchall()
-        return Changes(database_time.astimezone(UTC), changes, intervals)
-    finally:
-        close_old_connections()
+    with connections[SWEEP].cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        (database_time,) = cursor.fetchone()
+        cursor.execute(
+            "SELECT public_id, changed_at FROM enrollment_devicecredential WHERE changed_at > %s",
+            [since or database_time - OVERLAP],
+        )
+        changes = cursor.fetchall()
+        intervals = []
+        if with_paces:
+            cursor.execute("SELECT tenant_id, heartbeat_interval_s FROM fleet_monitoringsettings")
+            intervals = cursor.fetchall()
+    return Changes(database_time.astimezone(UTC), changes, intervals)

@@ -25,7 +25,8 @@ from fleet.heartbeat_reading import BadBody, BodyTooLarge
 from portal.api import heartbeat_answers as answers
 from portal.api.heartbeat_answers import Answer
 from portal.api.heartbeat_batches import Batches, Refused, entry_command
-from portal.api.heartbeat_devices import Away, Devices, Known
+from portal.api.heartbeat_devices import Devices, Known
+from portal.api.heartbeat_lookups import Away
 
 PATH = "/device/v1/heartbeats"
 LENGTHS_EVERY_S = 1.0

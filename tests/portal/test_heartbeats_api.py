@@ -74,7 +74,7 @@ def post_until(ingest: IngestProcess, token: str, wanted: Callable[[Answer], boo
     def comes() -> bool:
         answers.append(ingest.post(token, BODY))
         assert answers[-1].status != 429
-        time.sleep(0.0 if wanted(answers[-1]) else 0.3)
+        time.sleep(0.0 if wanted(answers[-1]) else 0.5)
         return wanted(answers[-1])
 
     wait_until(comes, ingest)
@@ -218,8 +218,9 @@ def test_from_half_of_its_life_on_replies_carry_a_nonce_to_renew_the_token(inges
     now = clock.now()
     with tenant(device.tenant_id):
         row = DeviceCredential.objects.for_tenant(device.tenant_id).get(device=device)
-        row.created_at, row.changed_at = row.created_at - timedelta(days=31), now
-        row.save(update_fields=["created_at", "changed_at"])
+        row.created_at, row.expires_at = now - timedelta(days=16), now + timedelta(days=14)
+        row.changed_at = now
+        row.save(update_fields=["created_at", "expires_at", "changed_at"])
     nonce = post_until(ingest, token, lambda answer: "rotate" in answer.json).json["rotate"]
     assert nonces.check("rotate", nonce, row.public_id, at=clock.now())
 
