@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import models
 
 from foundation.ids import id_at
-from tenancy.models import AuditEvent
+from tenancy.models import AuditEvent, AuditPending
 
 # A closed list: a new kind of write names itself here.
 ACTIONS = frozenset(
@@ -21,16 +21,45 @@ ACTIONS = frozenset(
         "tenant.create",
         "person.create",
         "person.end",
+        "person.password",
+        "person.factor",
         "role.assign",
         "role.withdraw",
+        "role.create",
+        "role.update",
+        "role.delete",
+        "assignment.create",
+        "assignment.update",
+        "assignment.delete",
         "membership.create",
         "membership.end",
+        "invitation.create",
+        "invitation.revoke",
+        "invitation.accept",
         "api_token.create",
         "api_token.revoke",
+        "partner.invite",
+        "partner.revoke",
+        "partner.accept",
+        "partner.deny",
+        "partner.end",
+        "partner.delegate",
+        "partner.undelegate",
+        "action.queue",
+        "action.approve",
+        "action.deny",
+        "break_glass.start",
+        "break_glass.end",
+        "break_glass.read",
+        "provider.access",
         "sign_in",
         "sign_in.failed",
         "sign_out",
         "access.denied",
+        "organisation.choose",
+        "audit.export",
+        "audit.download",
+        "audit.drop",
         "place.create",
         "place.update",
         "room.create",
@@ -75,13 +104,18 @@ MASKED = frozenset({"password", "digest", "secret", "token", "public_key", "key"
 
 @dataclass(frozen=True)
 class Actor:
-    """On whose behalf something happens. `kind`: person, token, device, enrollment_key or system."""
+    """On whose behalf something happens. `kind`: person, token, device, enrollment_key or system.
+
+    `tenant_id`: his own organisation, where he acts in another's; `grant_id`: the partnership or break glass.
+    """
 
     kind: str
     id: UUID | None = None
     name: str = ""
     address: str | None = None
     request_id: str = ""
+    tenant_id: UUID | None = None
+    grant_id: UUID | None = None
 
 
 SYSTEM = Actor("system", name="Greenroom")
@@ -119,7 +153,7 @@ def record(
 ) -> AuditEvent:
     """Write one event of an entered tenant. `before` and `after` hold only what changed; secrets are masked."""
     event = _event(Written(action, about, before, after, result, name), tenant_id=tenant_id, at=at)
-    AuditEvent.objects.for_tenant(tenant_id).bulk_create([event])
+    _write([event], tenant_id=tenant_id)
     return event
 
 
@@ -136,8 +170,14 @@ class Written(NamedTuple):
 
 def record_many(writes: Iterable[Written], *, tenant_id: UUID, at: datetime) -> None:
     """Write one event for each, in one statement."""
-    events = [_event(write, tenant_id=tenant_id, at=at) for write in writes]
+    _write([_event(write, tenant_id=tenant_id, at=at) for write in writes], tenant_id=tenant_id)
+
+
+def _write(events: list[AuditEvent], *, tenant_id: UUID) -> None:
+    """Beside each event stands that it waits for its seal (tenancy.audit_seal)."""
     AuditEvent.objects.for_tenant(tenant_id).bulk_create(events)
+    waiting = [AuditPending(id=event.id, tenant_id=tenant_id, at=event.at) for event in events]
+    AuditPending.objects.for_tenant(tenant_id).bulk_create(waiting)
 
 
 def _event(write: Written, *, tenant_id: UUID, at: datetime) -> AuditEvent:
@@ -151,6 +191,8 @@ def _event(write: Written, *, tenant_id: UUID, at: datetime) -> AuditEvent:
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_name=actor.name[:120],
+        actor_tenant_id=actor.tenant_id,
+        grant_id=actor.grant_id,
         action=write.action,
         object_kind=(about._meta.model_name or "") if about is not None else "",
         object_id=about.pk if about is not None else None,

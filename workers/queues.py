@@ -13,4 +13,5 @@ ROUTES = {
     "later.*": {"queue": ACT},
     "rollups.*": {"queue": REPORT},
     "housekeeping.*": {"queue": REPORT},
+    "audit.*": {"queue": REPORT},
 }

@@ -29,6 +29,11 @@ SCHEDULE = (
     Periodic(
         "rollups.recount", timedelta(hours=1), "recounts the numbers pages show, once a day for each customer"
     ),
+    Periodic("audit.seal", timedelta(seconds=60), "seals what was recorded in each customer's chain"),
+    Periodic("audit.keep_heads", timedelta(minutes=10), "keeps the ends of the chains outside, once an hour"),
+    Periodic(
+        "audit.drop_old", timedelta(hours=1), "drops sealed days of the audit log past their keep, once a day"
+    ),
     Periodic("housekeeping.keep_partitions", timedelta(hours=1), "makes partitions ahead and drops old ones"),
     Periodic(
         "housekeeping.forget_telemetry",

@@ -10,6 +10,7 @@ from django.contrib.sessions.models import Session
 
 from foundation import clock, idempotency, partitions, slots
 from foundation.context import tenant
+from tenancy import audit_retention
 
 log = logging.getLogger(__name__)
 HOUR = timedelta(hours=1)
@@ -18,7 +19,7 @@ HOUR = timedelta(hours=1)
 @shared_task(name="housekeeping.keep_partitions", ignore_result=True)
 def keep_partitions() -> None:
     """Safe to repeat: what is there is left alone."""
-    kept = partitions.keep(at=clock.now())
+    kept = partitions.keep(at=clock.now(), dropped_elsewhere={audit_retention.TABLE})
     if kept.made or kept.dropped:
         log.info("Partitions: %d made, %d dropped", kept.made, kept.dropped)
     for parent in kept.strays:
