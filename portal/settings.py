@@ -127,6 +127,16 @@ DEVICE_TOKEN_DAYS = environment.integer(
     most=365,
 )
 
+AUDIT_KEEP_DAYS = environment.integer(
+    "GREENROOM_AUDIT_KEEP_DAYS", 400, "Days the audit log is kept.", least=180, most=3_650
+)
+AUDIT_HEADS = environment.path(
+    "GREENROOM_AUDIT_HEADS",
+    GREENROOM_HOME / "audit-heads",
+    "Folder where the ends of the audit chains are kept hourly; best on another disk or machine.",
+    shown="`audit-heads/` in GREENROOM_HOME",
+)
+
 # Outgoing calls ------------------------------------------------------------------------------------------------
 
 GUARDED_CLIENT_ALLOWS = environment.words(
