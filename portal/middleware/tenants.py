@@ -21,6 +21,7 @@ CHOSEN = "organisation"  # session key: id of the organisation a person looks at
 CONSOLE = "/operations"
 PEOPLES_API = "/api/"
 DEVICES = "/device/"
+WITHOUT_PRINCIPAL = (DEVICES, "/static/", "/healthz", "/readyz", "/metrics")
 
 
 class TenantMiddleware:
@@ -35,7 +36,7 @@ class TenantMiddleware:
 
     def __call__(self, request: Any) -> HttpResponse:
         request.principal = None
-        if request.path.startswith(DEVICES):
+        if request.path.startswith(WITHOUT_PRINCIPAL):
             return self.get_response(request)
         if request.path.startswith(PEOPLES_API):
             request.principal = _token_holder(request)
