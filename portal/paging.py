@@ -49,12 +49,15 @@ def keyset_page(
     after: str | None = None,
     before: str | None = None,
     size: int = 50,
+    show: QuerySet[ModelT] | None = None,
 ) -> KeysetPage[ModelT]:
     """One page of `queryset` in `order_by`: fields of the model that are never null, the last one unique, all
     rising or all falling ("-opened_at", "-id"), as an index has them.
 
     An empty cursor means none. Raises NotValid (field `after` or `before`) for a cursor that is not one of this order.
-    One query; a second one where `before` reaches the start, so that the first page is always full.
+    One query; a second one where `before` reaches the start, so that the first page is always full. `show`: how rows
+    are read, joins and all, without the filters of `queryset`. Then the page is first found by indexes alone and only
+    its own rows are read, which a filter that skips many rows needs.
     """
     keys, falling = _keys(queryset.model, order_by)
     if after and before:
@@ -64,7 +67,7 @@ def keyset_page(
     cursor = _read(after or before or "", keys, order_by, field="before" if before else "after")
     if cursor is not None:
         ordered = ordered.filter(_beyond(keys, cursor, below=falling == forward))
-    rows = list(ordered[: size + 1])
+    rows = list(_read_rows(ordered[: size + 1], show))
     more = len(rows) > size
     rows = rows[:size]
     if forward:
@@ -74,13 +77,19 @@ def keyset_page(
             previous=_cursor(rows[0], keys, order_by) if cursor is not None and rows else None,
         )
     if not more:
-        return keyset_page(queryset, order_by=order_by, size=size)
+        return keyset_page(queryset, order_by=order_by, size=size, show=show)
     rows.reverse()
     return KeysetPage(
         rows,
         next=_cursor(rows[-1], keys, order_by),
         previous=_cursor(rows[0], keys, order_by),
     )
+
+
+def _read_rows(found: QuerySet[ModelT], show: QuerySet[ModelT] | None) -> QuerySet[ModelT]:
+    if show is None:
+        return found
+    return show.filter(pk__in=found.values("pk")).order_by(*found.query.order_by)
 
 
 class _Row(Func):

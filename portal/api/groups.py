@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet import room_groups
-from fleet.models import RoomGroup
+from fleet.models import Room, RoomGroup
 from foundation import clock
 from portal.api.fields import Id, Input, Text
 from portal.api.filters import CharFilter, Filters
@@ -93,7 +93,8 @@ class GroupMembers(Resource):
     def get(self, request: Request, group_id: UUID) -> Response:
         """The rooms of a group, by name."""
         group = room_groups.group(group_id, field="")
-        return self.list_of(rooms_of(self.tenant_id).filter(group_members__group=group))
+        rooms = Room.objects.for_tenant(self.tenant_id).current().in_group(group.id)
+        return self.list_of(rooms, show=rooms_of(self.tenant_id))
 
     def post(self, request: Request, group_id: UUID) -> Response:
         """Put rooms into a group; those in it already stay."""

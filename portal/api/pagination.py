@@ -20,13 +20,16 @@ DEFAULT_SIZE = 50
 class KeysetPagination(BasePagination):
     """By key, in the order the view names (`order_by`)."""
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: Any = None, *, show: Any = None
+    ) -> list[Any]:
         self._request = request
         self._page: KeysetPage[Any] = keyset_page(
             queryset,
             order_by=view.order_by,
             after=request.query_params.get(CURSOR),
             size=_size(request.query_params.get(LIMIT)),
+            show=show,
         )
         return self._page.rows
 

@@ -18,6 +18,7 @@ from foundation.errors import NotFound
 from portal.access import Principal, principal_of
 from portal.api.fields import Input
 from portal.api.filters import Filters, StrictFilterBackend
+from portal.api.pagination import KeysetPagination
 
 MAX_BODY_BYTES = 64_000
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -66,10 +67,11 @@ class Resource(generics.GenericAPIView[Any]):
         values: dict[str, Any] = body.validated_data
         return values
 
-    def list_of(self, rows: QuerySet[Any]) -> Response:
-        """One page of `rows`, filtered as the query string says."""
-        page = self.paginate_queryset(self.filter_queryset(rows))
-        return self.get_paginated_response(self._shown(page, many=True))
+    def list_of(self, rows: QuerySet[Any], *, show: QuerySet[Any] | None = None) -> Response:
+        """One page of `rows`, filtered as the query string says. `show`: see portal.paging."""
+        pager = KeysetPagination()
+        page = pager.paginate_queryset(self.filter_queryset(rows), self.request, self, show=show)
+        return pager.get_paginated_response(self._shown(page, many=True))
 
     def shown(self, row: Any, **headers: str) -> Response:
         """The usual answer of the method about one row."""

@@ -99,7 +99,8 @@ class Rooms(Resource):
 
     def get(self, request: Request) -> Response:
         """Rooms by name."""
-        return self.list_of(rooms_of(self.tenant_id))
+        rooms = Room.objects.for_tenant(self.tenant_id).current()
+        return self.list_of(rooms, show=rooms_of(self.tenant_id))
 
     def post(self, request: Request) -> Response:
         """Add a room without devices."""
