@@ -115,7 +115,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
             break
     made = Installation(tmp_path / "a home", port)
     yield made
-    if made.process is not None and made.process.poll() is None:
+    if made.process is not None:
         made.process.kill()
         made.process.communicate()
     embedded.stop(made.home.path)
