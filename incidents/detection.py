@@ -23,14 +23,14 @@ from incidents.facts import UNHEALTHY
 from incidents.lifecycle import reopen_all
 from incidents.models import Incident, IncidentEntry
 from incidents.moves import held
-from incidents.rules import RULES
+from incidents.rules import RULES, Source
 from incidents.signal_values import effective
 from incidents.states import OPEN, Event
 from incidents.timeline import Line, write
 
 BUSY = timedelta(seconds=1)  # until a row another worker holds is looked at again
 DERIVED = frozenset(key for key, rule in RULES.items() if rule.derived)
-REPORTED = frozenset(RULES) - DERIVED
+REPORTED = frozenset(key for key, rule in RULES.items() if rule.source is Source.DEVICE)
 
 
 def evaluate(changes: Changes, *, at: datetime) -> Outcome:

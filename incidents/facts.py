@@ -44,6 +44,11 @@ class DeviceFacts:
     signals: tuple[SignalFact, ...] = ()
     silent_since: datetime | None = None
     expected: Mapping[str, Any] = field(default_factory=dict)  # equipment its room must have
+    signed_in_at: datetime | None = None  # the room's account, last, as its directory tells; None: not known
+
+    def reports(self, signal: str) -> bool:
+        """Whether it says anything of a signal, be it good or bad."""
+        return any(fact.signal == signal and fact.state != UNKNOWN for fact in self.signals)
 
     def unhealthy(self, signal: str) -> Iterator[SignalFact]:
         return (fact for fact in self.signals if fact.signal == signal and fact.state == UNHEALTHY)

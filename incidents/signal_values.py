@@ -46,14 +46,14 @@ class SignalValues:
     def of(self, signal: str) -> EffectiveSignal | None:
         """None for a key no rule knows: it is kept and shown, never evaluated."""
         rule = RULES.get(signal)
-        return None if rule is None else _effective(rule, self._own.get(signal))
+        return None if rule is None or rule.raised else _effective(rule, self._own.get(signal))
 
     def watch_of(self, signal: str) -> timedelta:
         values = self.of(signal)
         return timedelta(0) if values is None else values.watch
 
     def __iter__(self) -> Iterator[EffectiveSignal]:
-        return (_effective(rule, self._own.get(key)) for key, rule in RULES.items())
+        return (_effective(rule, self._own.get(key)) for key, rule in RULES.items() if not rule.raised)
 
 
 def effective(tenant_id: UUID) -> SignalValues:

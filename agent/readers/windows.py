@@ -14,7 +14,7 @@ class WindowsReader:
 
     ask: Callable[[str], str] = windows_queries.ask_powershell
     platform: str = "windows"
-    devices_every_s: float = 60.0  # each look starts PowerShell and costs about a second of processor time
+    devices_every_s: float = 30.0  # each look starts PowerShell and costs about a second of processor time
     system_every_s: float = 3600.0
 
     def hardware(self) -> Hardware:

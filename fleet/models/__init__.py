@@ -2,6 +2,7 @@
 
 from fleet.models.devices import (
     Device,
+    Fault,
     IngestLiveness,
     IngestOutage,
     MonitoringSettings,
@@ -15,6 +16,7 @@ __all__ = [
     "ClosedDay",
     "Counter",
     "Device",
+    "Fault",
     "IngestLiveness",
     "IngestOutage",
     "MonitoringSettings",

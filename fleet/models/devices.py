@@ -167,7 +167,31 @@ class SignalTransition(TenantModel):
     at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):
-        indexes = [models.Index(fields=["tenant", "device", "at"], name="fleet_transition_device")]
+        indexes = [
+            models.Index(fields=["tenant", "device", "at"], name="fleet_transition_device"),
+            models.Index(fields=["tenant", "signal", "at"], name="fleet_transition_signal"),
+        ]
+
+
+class Fault(TenantModel):
+    """Something found at fault below incidents: a copy quarantined, an update failed (fleet.faults)."""
+
+    kind = models.CharField(max_length=40)  # the type of the ticket it becomes
+    device = TenantForeignKey(Device, on_delete=models.CASCADE, related_name="faults")
+    subject = models.CharField(max_length=64, blank=True)  # tells several of one kind and device apart
+    summary = models.CharField(max_length=300)
+    evidence = models.JSONField(default=dict, blank=True)
+    raised_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "device", "kind", "subject"],
+                condition=Q(ended_at=None),
+                name="fleet_fault_once",
+            )
+        ]
 
 
 class MonitoringSettings(TenantModel):

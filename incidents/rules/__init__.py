@@ -1,16 +1,21 @@
 """One literal entry per signal key; importing this package registers them all."""
 
-from incidents.rules import connectivity, display, hardware, system
-from incidents.rules.registry import RULES, Category, ReportCategory, Rule, rule
+from incidents.rules import account, audio, connectivity, display, hardware, raised, system
+from incidents.rules.registry import RULES, BotFirst, Category, ReportCategory, Rule, Source, rule
 
 __all__ = [
     "RULES",
+    "BotFirst",
     "Category",
     "ReportCategory",
     "Rule",
+    "Source",
+    "account",
+    "audio",
     "connectivity",
     "display",
     "hardware",
+    "raised",
     "rule",
     "system",
 ]

@@ -1,78 +1,217 @@
-"""Cameras, microphones, speakers and disks."""
+"""Cameras, disks and what else is attached to the device."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
-
-from incidents.facts import DeviceFacts, Finding
-from incidents.rules.registry import Category, ReportCategory, rule
+from incidents.rules.registry import BotFirst, Category, ReportCategory, reported
 from incidents.severity import Severity
 
+AT_ONCE_S = 20  # the agent tells of these changes at once (docs/signals.md)
+CAMERA_ADVICE = "Check the cable and the power of the camera, then wait a minute."
+SETTING_ADVICE = "Apply the recommended setting on the device."
 
-@rule(
+camera_room = reported(
     "camera_room",
+    "Room camera missing",
     name="Room camera missing",
     component="Room camera",
     severity=Severity.IMPORTANT,
-    poll=timedelta(minutes=5),
-    watch=timedelta(minutes=5),
+    poll_min=5,
+    watch_min=5,
+    our_watch_s=AT_ONCE_S,
     category=Category.HARDWARE,
     report_category=ReportCategory.PERIPHERALS,
     platforms="win",
-    advice="Check the cable and the power of the room camera, then wait a minute.",
+    advice=CAMERA_ADVICE,
+    bot_first=BotFirst.RESET_USB,
 )
-def camera_room(facts: DeviceFacts) -> Iterator[Finding]:
-    """No camera that shows the room. Content cameras do not count."""
-    yield from facts.reported("camera_room", "Room camera missing")
-
-
-@rule(
-    "mic_conf",
-    name="Conferencing microphone missing",
-    component="Conferencing microphone",
-    severity=Severity.IMPORTANT,
-    poll=timedelta(minutes=5),
-    watch=timedelta(minutes=5),
+camera_default = reported(
+    "camera_default",
+    "Configured camera missing, another one works",
+    name="Configured camera missing, other works",
+    component="Configured camera",
+    severity=Severity.WARNING,
+    poll_min=5,
+    watch_min=5,
+    our_watch_s=AT_ONCE_S,
     category=Category.HARDWARE,
-    report_category=ReportCategory.AUDIO,
+    report_category=ReportCategory.PERIPHERALS,
     platforms="win",
-    advice="Check the cable and mute switch of the microphone, and that it is the configured device.",
+    advice=CAMERA_ADVICE,
+    bot_first=BotFirst.RESET_USB,
 )
-def mic_conf(facts: DeviceFacts) -> Iterator[Finding]:
-    """No microphone for meetings."""
-    yield from facts.reported("mic_conf", "Conferencing microphone missing")
-
-
-@rule(
-    "spk_conf",
-    name="Conferencing speaker missing",
-    component="Conferencing speaker",
+camera_content = reported(
+    "camera_content",
+    "Content camera missing",
+    name="Content camera missing",
+    component="Content camera",
     severity=Severity.IMPORTANT,
-    poll=timedelta(minutes=5),
-    watch=timedelta(minutes=5),
+    poll_min=5,
+    watch_min=5,
+    our_watch_s=AT_ONCE_S,
     category=Category.HARDWARE,
-    report_category=ReportCategory.AUDIO,
+    report_category=ReportCategory.PERIPHERALS,
     platforms="win",
-    advice="Check the cable and volume of the speaker, and that it is the configured device.",
+    advice=CAMERA_ADVICE,
+    bot_first=BotFirst.RESET_USB,
 )
-def spk_conf(facts: DeviceFacts) -> Iterator[Finding]:
-    """No speaker for meetings."""
-    yield from facts.reported("spk_conf", "Conferencing speaker missing")
-
-
-@rule(
+hdmi_ingest = reported(
+    "hdmi_ingest",
+    "HDMI ingest missing",
+    name="HDMI ingest missing",
+    component="HDMI ingest",
+    severity=Severity.IMPORTANT,
+    poll_min=5,
+    watch_min=10,
+    our_watch_s=AT_ONCE_S,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="win",
+    advice="Check the cable of the HDMI ingest and that it has power.",
+    bot_first=BotFirst.RESET_USB,
+)
+disk_space = reported(
     "disk_space",
+    "Low disk space",
     name="Low disk space",
     component="Disk space",
     severity=Severity.IMPORTANT,
-    poll=timedelta(minutes=120),
-    watch=timedelta(minutes=15),
+    poll_min=120,
+    watch_min=15,
     category=Category.HARDWARE,
     report_category=ReportCategory.PERIPHERALS,
     platforms="win",
     advice="Remove software and files that do not belong on a room device.",
+    bot_first=BotFirst.CLEAN_UP,
 )
-def disk_space(facts: DeviceFacts) -> Iterator[Finding]:
-    """The system drive has less than 10 % or 5 GB left, as the agent measures it."""
-    yield from facts.reported("disk_space", "Low disk space")
+disk_health = reported(
+    "disk_health",
+    "Disk is worn or failing",
+    name="Disk wear / SMART",
+    component="Disk health",
+    severity=Severity.IMPORTANT,
+    poll_min=120,
+    watch_min=0,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="win",
+    advice="Replace the disk before it fails.",
+)
+usb_suspend = reported(
+    "usb_suspend",
+    "USB selective suspend is on",
+    name="USB selective suspend on",
+    component="USB suspend",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="win",
+    advice=SETTING_ADVICE,
+)
+usb_power = reported(
+    "usb_power",
+    "USB power fails when the screen sleeps",
+    name="USB power drain on screen sleep",
+    component="USB power",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="win",
+    advice=SETTING_ADVICE,
+)
+bluetooth_off = reported(
+    "bluetooth_off",
+    "Bluetooth is disabled",
+    name="Bluetooth disabled",
+    component="Bluetooth",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="win",
+    advice=SETTING_ADVICE,
+)
+cpu_limited = reported(
+    "cpu_limited",
+    "Processor runs with limited performance",
+    name="CPU performance limited",
+    component="Processor",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="win",
+    advice=SETTING_ADVICE,
+)
+sleep_timer = reported(
+    "sleep_timer",
+    "A sleep timer is set",
+    name="Sleep timer set",
+    component="Sleep timer",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="win",
+    advice=SETTING_ADVICE,
+)
+proximity_sensor = reported(
+    "proximity_sensor",
+    "Motion sensor missing",
+    name="Motion sensor missing",
+    component="Motion sensor",
+    severity=Severity.IMPORTANT,
+    poll_min=5,
+    watch_min=5,
+    our_watch_s=AT_ONCE_S,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="win",
+    advice="Check the cable of the motion sensor.",
+    optional=True,
+)
+a_bluetooth_off = reported(
+    "a_bluetooth_off",
+    "Bluetooth is disabled",
+    name="Bluetooth disabled",
+    component="Bluetooth",
+    severity=Severity.WARNING,
+    poll_min=180,
+    watch_min=20,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="bar con",
+    advice=SETTING_ADVICE,
+)
+a_pair_console = reported(
+    "a_pair_console",
+    "Not paired with a touch console",
+    name="Not paired with a touch console",
+    component="Touch console",
+    severity=Severity.WARNING,
+    poll_min=180,
+    watch_min=60,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="bar",
+    advice="Pair the video bar with its touch console again.",
+)
+a_pair_bar = reported(
+    "a_pair_bar",
+    "Not paired with a video bar",
+    name="Not paired with a video bar",
+    component="Video bar",
+    severity=Severity.WARNING,
+    poll_min=180,
+    watch_min=60,
+    category=Category.HARDWARE,
+    report_category=ReportCategory.PERIPHERALS,
+    platforms="con",
+    advice="Pair the touch console with its video bar again.",
+)

@@ -1,44 +1,159 @@
-"""The operating system and the meeting app."""
+"""The operating system, its updates, and the meeting app."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
-
-from incidents.facts import DeviceFacts, Finding
-from incidents.rules.registry import Category, ReportCategory, rule
+from incidents.rules.registry import BotFirst, Category, ReportCategory, reported
 from incidents.severity import Severity
 
+POLICY_ADVICE = "Remove the policy or redirect that keeps updates away, and open the update addresses."
+KEEP_ON = "Keep the device on and online overnight: updates are installed then."
+APP_ADVICE = "Check that the device has power and that its local account signs in by itself."
 
-@rule(
+app_version = reported(
+    "app_version",
+    "Meeting app is two versions behind",
+    name="Meeting app version",
+    component="Meeting app version",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.OS_APP,
+    report_category=ReportCategory.VERSIONING,
+    platforms="win",
+    advice=KEEP_ON,
+    bot_first=BotFirst.OFFER_CATCH_UP,
+)
+os_version = reported(
+    "os_version",
+    "Operating system is no longer supported",
+    name="OS version unsupported",
+    component="Operating system",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.OS_APP,
+    report_category=ReportCategory.VERSIONING,
+    platforms="win",
+    advice=KEEP_ON,
+    bot_first=BotFirst.OFFER_CATCH_UP,
+)
+time_drift = reported(
     "time_drift",
+    "Clock of the device is wrong",
     name="Time drift",
     component="Clock",
     severity=Severity.WARNING,
-    poll=timedelta(minutes=120),
-    watch=timedelta(0),
+    poll_min=120,
+    watch_min=0,
     category=Category.OS_APP,
     report_category=ReportCategory.VERSIONING,
     platforms="win",
     advice="Set the time source of the device; its clock is more than five minutes off.",
 )
-def time_drift(facts: DeviceFacts) -> Iterator[Finding]:
-    """The device's clock differs from ours by more than 5 minutes, as the agent measures it."""
-    yield from facts.reported("time_drift", "Clock of the device is wrong")
-
-
-@rule(
+wu_disabled = reported(
+    "wu_disabled",
+    "Windows Update is disabled",
+    name="Windows Update disabled",
+    component="Windows Update",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.OS_APP,
+    report_category=ReportCategory.VERSIONING,
+    platforms="win",
+    advice=POLICY_ADVICE,
+)
+os_activation = reported(
+    "os_activation",
+    "Windows is not activated",
+    name="Windows activation",
+    component="Activation",
+    severity=Severity.RECOMMENDED,
+    poll_min=120,
+    watch_min=0,
+    category=Category.OS_APP,
+    report_category=ReportCategory.VERSIONING,
+    platforms="win",
+    advice="Activate Windows on the device.",
+)
+wsus_enabled = reported(
+    "wsus_enabled",
+    "An update server is set and no recent updates arrived",
+    name="WSUS configured, no recent updates",
+    component="Update server",
+    severity=Severity.IMPORTANT,
+    poll_min=120,
+    watch_min=0,
+    category=Category.OS_APP,
+    report_category=ReportCategory.VERSIONING,
+    platforms="win",
+    advice=POLICY_ADVICE,
+)
+wu_components = reported(
+    "wu_components",
+    "Windows Update components need a reset",
+    name="Windows Update components need reset",
+    component="Update components",
+    severity=Severity.IMPORTANT,
+    poll_min=120,
+    watch_min=0,
+    category=Category.OS_APP,
+    report_category=ReportCategory.VERSIONING,
+    platforms="win",
+    advice="A technician on site may have to repair Windows Update if the reset does not help.",
+    bot_first=BotFirst.RESET_COMPONENTS,
+)
+app_heartbeat = reported(
     "app_heartbeat",
+    "Meeting app does not run",
     name="Meeting app (heartbeat)",
     component="Meeting app",
     severity=Severity.CRITICAL,
-    poll=timedelta(minutes=10),
-    watch=timedelta(minutes=60),
+    poll_min=10,
+    watch_min=60,
     category=Category.CONFIG,
     report_category=ReportCategory.CONNECTIVITY,
     platforms="win",
-    advice="Check that the device has power and that its local account signs in by itself.",
+    advice=APP_ADVICE,
+    bot_first=BotFirst.REPAIR_APP,
 )
-def app_heartbeat(facts: DeviceFacts) -> Iterator[Finding]:
-    """The meeting app does not run or does not answer."""
-    yield from facts.reported("app_heartbeat", "Meeting app does not run")
+nightly_reboot = reported(
+    "nightly_reboot",
+    "Device was not restarted for two days",
+    name="Nightly reboot disabled",
+    component="Nightly restart",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.CONFIG,
+    report_category=ReportCategory.VERSIONING,
+    platforms="win",
+    advice="Turn the task on that restarts the device every night.",
+)
+default_credentials = reported(
+    "default_credentials",
+    "Local administrator has the factory password",
+    name="Factory admin credentials",
+    component="Local administrator",
+    severity=Severity.WARNING,
+    poll_min=120,
+    watch_min=0,
+    category=Category.SECURITY,
+    report_category=ReportCategory.VERSIONING,
+    platforms="win",
+    advice="Change the password of the local administrator.",
+)
+a_app_heartbeat = reported(
+    "a_app_heartbeat",
+    "Meeting app does not run",
+    name="Meeting app (heartbeat)",
+    component="Meeting app",
+    severity=Severity.CRITICAL,
+    poll_min=180,
+    watch_min=20,
+    category=Category.OS_APP,
+    report_category=ReportCategory.CONNECTIVITY,
+    platforms="bar con",
+    advice=APP_ADVICE,
+    bot_first=BotFirst.REPAIR_APP,
+)

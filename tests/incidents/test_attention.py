@@ -29,4 +29,4 @@ def test_who_acts_next_is_said_for_every_state_to_both_sides(state, label, opera
 
 
 def test_a_ticket_of_no_rule_has_no_advice():
-    assert attention.advice_for(Incident(signal="recorded_issue")) == ""
+    assert attention.advice_for(Incident(signal="lamp_broken")) == ""

@@ -17,7 +17,8 @@ from incidents.facts import Finding
 from incidents.models import FaultSpan, Incident, IncidentEntry
 from incidents.moves import held
 from incidents.opening import open_incident
-from incidents.rules.hardware import camera_room, mic_conf
+from incidents.rules.audio import mic_conf
+from incidents.rules.hardware import camera_room
 from incidents.severity import Severity
 from incidents.states import OPEN, Event, State, after
 from incidents.terms import Terms, change_terms

@@ -34,6 +34,7 @@ from tests.factories.incidents import (
 )
 from tests.factories.tenancy import make_agent, make_customer, make_operator
 from workers.effects import TIMERS
+from workers.tasks import detection as tasks
 
 WORKERS = 8
 AT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -164,6 +165,7 @@ def test_a_timer_does_not_wait_for_a_batch_that_holds_its_signal_and_is_tried_ag
         change = said(device, state="healthy", at=end)  # the row is held until this batch commits
 
         def fire() -> int:
+            assert tasks.fire_timers  # its import registered the timers
             try:
                 return fire_due(TIMERS, at=end)
             finally:

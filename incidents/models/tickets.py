@@ -1,4 +1,4 @@
-"""Incidents (pages say ticket), what happened to them, and a customer's settings of each signal."""
+"""Incidents (pages say ticket), their rooms, what happened to them, what hangs on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import ClassVar, Self
 from django.db import models
 from django.db.models import Q
 
-from fleet.models import Device, Room
+from fleet.models import Device, Place, Room
+from foundation.models import StoredFile
 from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet
 from incidents import states
 from incidents.severity import Severity
@@ -24,7 +25,10 @@ class IncidentQuerySet(TenantQuerySet["Incident"]):
 
 
 class Incident(TenantModel):
-    """A tracked issue of one device, signal and instance. incidents.lifecycle alone changes its state."""
+    """A tracked issue: of one device, signal and instance, or one common cause, or what a person recorded.
+
+    incidents.lifecycle alone changes its state. One without a device has its rooms in IncidentRoom.
+    """
 
     State = states.State
     OPEN_STATES = states.OPEN
@@ -50,6 +54,14 @@ class Incident(TenantModel):
     reopened = models.PositiveSmallIntegerField(default=0)
     cause = models.CharField(max_length=40, blank=True)  # why it was resolved or closed
 
+    parent = TenantForeignKey(  # the cause it comes from, or the ticket it was merged into
+        "self", on_delete=models.PROTECT, related_name="children", null=True, blank=True
+    )
+    cause_key = models.CharField(max_length=80, blank=True)  # of a common cause: what it is about
+    place = TenantForeignKey(Place, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    high_impact = models.BooleanField(default=False)
+    high_impact_reason = models.CharField(max_length=300, blank=True)
+    recorded_by = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     assignee = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     assignee_user_id = models.UUIDField(null=True, blank=True)  # the same person over all customers
     respond_by = models.DateTimeField(null=True, blank=True)  # first response of the operator is due
@@ -82,6 +94,9 @@ class Incident(TenantModel):
                 name="incidents_queue_due",
             ),
             models.Index(fields=["tenant", "device", "signal", "opened_at"], name="incidents_signal_history"),
+            models.Index(
+                fields=["tenant", "parent"], condition=Q(parent__isnull=False), name="incidents_of_parent"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "number"], name="incidents_one_per_number"),
@@ -89,6 +104,11 @@ class Incident(TenantModel):
                 fields=["tenant", "device", "signal", "instance"],
                 condition=Q(closed_at=None),
                 name="incidents_one_per_fault",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "signal", "cause_key"],
+                condition=Q(closed_at=None) & ~Q(cause_key=""),
+                name="incidents_one_per_cause",
             ),
         ]
 
@@ -115,6 +135,9 @@ class IncidentEntry(TenantModel):
         SUPPRESSED = "suppressed"  # no longer counts for its room
         COUNTED = "counted"  # counts again
         MOVED = "moved"  # with its device, to another room
+        LINKED = "linked"  # to another ticket, merged or of the same cause
+        ATTACHED = "attached"
+        ROOMS = "rooms"  # which rooms it is about changed
 
     incident = TenantForeignKey(Incident, on_delete=models.CASCADE, related_name="entries")
     kind = models.CharField(max_length=10, choices=Kind)
@@ -152,27 +175,68 @@ class FaultSpan(TenantModel):
         ]
 
 
-class SignalSetting(TenantModel):
-    """A customer's own values for a signal; absent or null means the default of its rule."""
+class IncidentRoom(TenantModel):
+    """A room a ticket without a device is about: of a recorded issue, or under a common cause."""
 
-    signal = models.CharField(max_length=40)
-    enabled = models.BooleanField(null=True, blank=True)
-    watch_s = models.PositiveIntegerField(null=True, blank=True)
-    severity = models.PositiveSmallIntegerField(choices=Severity, null=True, blank=True)
+    incident = TenantForeignKey(Incident, on_delete=models.CASCADE, related_name="rooms")
+    room = TenantForeignKey(Room, on_delete=models.PROTECT, related_name="+")
+    left_at = models.DateTimeField(null=True, blank=True)  # no longer concerned since
 
     class Meta(TenantModel.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "signal"], name="incidents_signal_setting_once")
+            models.UniqueConstraint(fields=["tenant", "incident", "room"], name="incidents_room_once")
         ]
+        indexes = [models.Index(fields=["tenant", "room"], name="incidents_room_of_many")]
 
 
-class IncidentTerms(TenantModel):
-    """What a customer is promised. One row a tenant; absent means the defaults."""
+class IncidentLink(TenantModel):
+    """Two tickets that belong together, as a person said; `incident` is the one it was said of."""
 
-    first_response_s = models.PositiveIntegerField(default=4 * 3600)
-    close_after_s = models.PositiveIntegerField(
-        default=7 * 86400
-    )  # healthy that long, a resolved ticket closes
+    incident = TenantForeignKey(Incident, on_delete=models.CASCADE, related_name="links")
+    other = TenantForeignKey(Incident, on_delete=models.CASCADE, related_name="linked_from")
+    at = models.DateTimeField()
+    by = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
 
     class Meta(TenantModel.Meta):
-        constraints = [models.UniqueConstraint(fields=["tenant"], name="incidents_terms_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "incident", "other"], name="incidents_link_once")
+        ]
+        indexes = [models.Index(fields=["tenant", "other"], name="incidents_link_other")]
+
+
+class IncidentAttachment(TenantModel):
+    """A picture, video or log a person attached."""
+
+    incident = TenantForeignKey(Incident, on_delete=models.CASCADE, related_name="attachments")
+    file = TenantForeignKey(StoredFile, on_delete=models.PROTECT, related_name="+")
+    by = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    by_operator = models.BooleanField(default=False)
+    at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["tenant", "incident", "at"], name="incidents_attachment_order")]
+
+
+class RoomEvent(TenantModel):
+    """Something that happened in a room and needs no triage: a poor call, a report from the room."""
+
+    class Kind(models.TextChoices):
+        POOR_CALL = "poor_call"
+        ROOM_REPORT = "room_report"
+        OTHER = "other"
+
+    room = TenantForeignKey(Room, on_delete=models.PROTECT, related_name="events")
+    device = TenantForeignKey(Device, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    kind = models.CharField(max_length=16, choices=Kind)
+    source = models.CharField(max_length=80)  # who says so
+    text = models.CharField(max_length=1_000, blank=True)
+    at = models.DateTimeField()
+    incident = TenantForeignKey(  # made of it
+        Incident, on_delete=models.PROTECT, related_name="events", null=True, blank=True
+    )
+
+    class Meta(TenantModel.Meta):
+        indexes = [
+            models.Index(fields=["tenant", "at", "id"], name="incidents_event_order"),
+            models.Index(fields=["tenant", "room", "at"], name="incidents_event_room"),
+        ]
