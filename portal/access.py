@@ -6,16 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 
+from fleet import scope
+from portal.sign_in import proofs
 from tenancy.audit import Actor
-from tenancy.models import Person, Tenant, User
+from tenancy.models import BreakGlass, Partnership, Person, Tenant, User
+from tenancy.rights import Rights
 
 View = Callable[..., HttpResponseBase]
+READING = ("GET", "HEAD")
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,23 @@ class Principal:
     actor: Actor
     tenant: Tenant
     tenants: tuple[Tenant, ...]
-    permissions: frozenset[str]
+    rights: Rights
     user: User | None = None
     person: Person | None = None
     by_operator: bool = False
+    partnership: Partnership | None = None  # under which a partner's person is here
+    break_glass: BreakGlass | None = None  # an operator's wider access, for an hour
 
     def may(self, permission: str) -> bool:
-        return permission in self.permissions
+        """Anywhere at all; `within` shows only what it reaches."""
+        return self.rights.may(permission)
+
+    def may_everywhere(self, permission: str) -> bool:
+        return self.rights.everywhere(permission)
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        return self.rights.permissions
 
     @property
     def tenant_ids(self) -> tuple[UUID, ...]:
@@ -65,9 +80,11 @@ def requires(permission: str) -> Callable[[View], View]:
         def checked(request: TenantRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if getattr(request, "principal", None) is None:
                 return _sign_in_first(request)
-            if not principal_of(request).may(permission):
+            principal = principal_of(request)
+            if not principal.may(permission):
                 raise PermissionDenied
-            return view(request, *args, **kwargs)
+            with scope.within(principal.rights, permission, reading=request.method in READING):
+                return view(request, *args, **kwargs)
 
         checked.permission = permission  # type: ignore[attr-defined]  # the isolation matrix reads it
         return checked
@@ -75,7 +92,30 @@ def requires(permission: str) -> Callable[[View], View]:
     return decorate
 
 
-def _sign_in_first(request: HttpRequest) -> HttpResponse:
+def _sign_in_first(request: Any) -> HttpResponse:
+    if request.user.is_authenticated:  # known, and of no organisation with pages here
+        raise PermissionDenied
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(status=401, headers={"HX-Refresh": "true"})
     return redirect_to_login(request.get_full_path())
+
+
+def step_up(view: View) -> View:
+    """What matters most (keys, people, tokens, integrations, many rooms at once): who asks proved it lately.
+
+    Stands below `requires`. A dialog leads to the question and back to the page it was opened from.
+    """
+
+    @wraps(view)
+    def checked(request: TenantRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if principal_of(request).user is None or proofs.is_fresh(request):
+            return view(request, *args, **kwargs)
+        if request.headers.get("HX-Request") == "true":
+            shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
+            back = urlunsplit(("", "", shown.path, shown.query, ""))
+            address = proofs.confirm_address(request, proofs.own_address(back))
+            return HttpResponse(status=204, headers={"HX-Redirect": address})
+        return HttpResponseRedirect(proofs.confirm_address(request, request.get_full_path()))
+
+    checked.steps_up = True  # type: ignore[attr-defined]  # a test reads it
+    return checked

@@ -16,9 +16,18 @@ class PortalConfig(AppConfig):
         "auth_group_permissions": "global",
         "account_emailaddress": "global",
         "account_emailconfirmation": "global",
+        "mfa_authenticator": "global",  # of a user, who may belong to several tenants
+        "socialaccount_socialapp": "global",  # read before the tenant is known; its secret is encrypted
+        "socialaccount_socialaccount": "global",
+        "socialaccount_socialtoken": "global",  # stays empty
+        "usersessions_usersession": "local",
     }
 
     def ready(self) -> None:
         from foundation.tenant_tables.classes import after_migrations  # models are ready only now
 
         post_migrate.connect(after_migrations)
+        from portal.sign_in import events, proofs  # likewise
+
+        proofs.connect()
+        events.connect()

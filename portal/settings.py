@@ -127,6 +127,14 @@ DEVICE_TOKEN_DAYS = environment.integer(
     most=365,
 )
 
+WRITES_PER_MINUTE = environment.integer(
+    "GREENROOM_WRITES_PER_MINUTE",
+    120,
+    "Changes a person or a token may make in a minute; a customer together ten times as many.",
+    least=10,
+    most=1_000_000,
+)
+
 AUDIT_KEEP_DAYS = environment.integer(
     "GREENROOM_AUDIT_KEEP_DAYS", 400, "Days the audit log is kept.", least=180, most=3_650
 )
@@ -157,6 +165,10 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django_htmx",
     "csp",
     "rest_framework",
@@ -184,6 +196,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.middleware.tenants.TenantMiddleware",
+    "portal.middleware.sessions.SessionEndMiddleware",
+    "portal.middleware.second_factor.SecondFactorMiddleware",
+    "portal.middleware.write_limits.WriteLimitMiddleware",
     "portal.middleware.refusals.RefusalMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -240,7 +255,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "/sign-in"
 LOGIN_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "portal.sign_in.AccountAdapter"
+ACCOUNT_ADAPTER = "portal.sign_in.accounts.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -249,7 +264,42 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody is written to who has no account
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+# Per person and per address no more than 60 wrong guesses an hour are compared with a password.
+ACCOUNT_RATE_LIMITS = {"login": "120/m/ip", "login_failed": "10/m/ip,60/h/ip,5/5m/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+
+MFA_ADAPTER = "portal.sign_in.factors.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_TOTP_ISSUER = "Greenroom"
+MFA_TOTP_TOLERANCE = 1  # a code of the half minute before and after counts too
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RECOVERY_CODE_DIGITS = 10
+MFA_TRUST_ENABLED = False
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION  # http://localhost of the demo
+
+DEMO_WITHOUT_MFA = environment.flag(
+    "GREENROOM_DEMO_WITHOUT_MFA",
+    not PRODUCTION,
+    "Operators and administrators of the demo sign in without a second factor; refused in production.",
+)
+if DEMO_WITHOUT_MFA and PRODUCTION:
+    environment.problem("GREENROOM_DEMO_WITHOUT_MFA must be false in production.")
+
+SOCIALACCOUNT_ADAPTER = "portal.sign_in.directories.DirectoryAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a person of a directory is never matched by e-mail
+SOCIALACCOUNT_LOGIN_ON_GET = True  # from a page of its own: form-action covers the redirect after a post
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_QUERY_EMAIL = False
+ENTRA_URL = environment.text(
+    "GREENROOM_ENTRA_URL",
+    "https://login.microsoftonline.com",
+    "Address of the Microsoft Entra ID that customers' directories sign in with.",
+).rstrip("/")
+if not ENTRA_URL.startswith("https://"):
+    environment.problem("GREENROOM_ENTRA_URL must start with https://.")
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 12 * 3600

@@ -23,6 +23,7 @@ from foundation.embedded import Services, services
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 HOME = CACHE / "test-services"
+ALSO = (ROOT / "portal" / "apps.py", ROOT / "requirements.lock")  # tables of others, their migrations
 ROLES = {
     "DATABASE_URL": "greenroom_app",
     "GREENROOM_OWNER_DATABASE_URL": "greenroom_owner",
@@ -61,7 +62,7 @@ def _databases(running: Services) -> set[str]:
 def _template(running: Services) -> str:
     """The name of a database migrated with the migrations as they are now."""
     digest = hashlib.sha256()
-    for path in sorted([*ROOT.glob("*/migrations/*.py"), *ROOT.glob("foundation/tenant_tables/*.py")]):
+    for path in sorted([*ROOT.glob("*/migrations/*.py"), *ROOT.glob("foundation/tenant_tables/*.py"), *ALSO]):
         digest.update(path.read_bytes())
     name = f"template_{digest.hexdigest()[:12]}"
     with (CACHE / "template.lock").open("w") as lock:
@@ -71,14 +72,29 @@ def _template(running: Services) -> str:
         fresh = f"{name}_new"
         _drop(running, fresh)
         _create(running, fresh, "template1")
-        _execute(running, sql.SQL("GRANT ALL ON DATABASE {} TO greenroom_owner").format(sql.Identifier(fresh)))
+        _execute(
+            running, sql.SQL("GRANT ALL ON DATABASE {} TO greenroom_owner").format(sql.Identifier(fresh))
+        )
         subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "django", "migrate", "--database", "owner", "--verbosity", "0"],
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "django",
+                "migrate",
+                "--database",
+                "owner",
+                "--verbosity",
+                "0",
+            ],
             cwd=ROOT,
             env={**os.environ, **addresses(running, fresh), "DJANGO_SETTINGS_MODULE": "portal.settings"},
             check=True,
         )
-        _execute(running, sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*map(sql.Identifier, (fresh, name))))
+        _execute(
+            running, sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*map(sql.Identifier, (fresh, name)))
+        )
         return name
 
 

@@ -1,0 +1,116 @@
+"""A person's own account: password, second factors, passkeys, recovery codes, sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from portal import htmx
+from portal.access import Principal
+from portal.sign_in import factors, proofs, sessions
+
+PAGE = "mfa_index"
+
+
+@require_GET
+@login_required
+def account(request: Any) -> HttpResponse:
+    held: dict[str, list[Authenticator]] = {}
+    for each in Authenticator.objects.filter(user=request.user).order_by("created_at"):
+        held.setdefault(each.type, []).append(each)
+    codes = held.get(Authenticator.Type.RECOVERY_CODES)
+    principal: Principal | None = request.principal
+    context = {
+        "app": next(iter(held.get(Authenticator.Type.TOTP, [])), None),
+        "passkeys": [(each, each.wrap().name) for each in held.get(Authenticator.Type.WEBAUTHN, [])],
+        "codes_left": len(codes[0].wrap().get_unused_codes()) if codes else None,
+        "by_directory": proofs.vouched_for(request) is not None,
+        "needed": principal is not None and factors.needs_second_factor(principal),
+        "protected": factors.has_second_factor(request.user),
+        "sessions": [(each, browser_of(each.user_agent)) for each in sessions.of(request.user)],
+        "this_session": request.session.session_key,
+        "start": htmx.next_address(request, ""),
+    }
+    return render(request, "account/account.html", context)
+
+
+@require_GET
+@login_required
+def passkey_list(request: HttpRequest) -> HttpResponse:
+    """Where allauth leads after a change of passkeys."""
+    return HttpResponseRedirect(f"{reverse(PAGE)}#passkeys")
+
+
+def own(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Only for a person who proved to us who they are.
+
+    Whom a customer's directory vouched for is known there and nowhere else: that directory could otherwise set a
+    password with which to enter another customer.
+    """
+
+    @wraps(view)
+    def checked(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        if proofs.vouched_for(request) is not None:
+            context = {
+                "title": "Looked after by your organisation",
+                "sentence": "You sign in with Microsoft: password and second factors are changed there.",
+            }
+            return render(request, "errors/refused.html", context, status=403)
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+@require_POST
+@login_required
+def session_end(request: Any, session_id: int) -> HttpResponse:
+    sessions.end(request.user, session_id)
+    return htmx.done(request, "Session ended", to=reverse(PAGE))
+
+
+@require_POST
+@login_required
+def sessions_end(request: Any) -> HttpResponse:
+    number = sessions.end_others(request, request.user)
+    said = (
+        f"{number} other session{'s' if number != 1 else ''} ended"
+        if number
+        else "There was no other session"
+    )
+    return htmx.done(request, said, to=reverse(PAGE))
+
+
+def browser_of(agent: str) -> str:
+    """ "Firefox on Windows": what people recognise their devices by."""
+    browser = next((name for mark, name in BROWSERS if mark in agent), "Another program")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    return f"{browser} on {system}" if system else browser
+
+
+BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
