@@ -61,11 +61,12 @@ def group_list(request: TenantRequest) -> HttpResponse:
 def group_detail(request: TenantRequest, group_id: UUID) -> HttpResponse:
     group = room_groups.group(group_id)
     page = keyset_page(
-        Room.objects.for_tenant(request.tenant).current().in_group(group.id).select_related("place"),
+        Room.objects.for_tenant(request.tenant).current().in_group(group.id),
         order_by=("name", "id"),
         after=request.GET.get("after"),
         before=request.GET.get("before"),
         size=PAGE,
+        show=Room.objects.for_tenant(request.tenant).select_related("place"),
     )
     q = request.GET.get("q", "").strip()[:200]
     offered = _offered(request, group, q) if q else []

@@ -18,7 +18,8 @@ from fleet.models.places import RoomQuerySet
 from foundation import clock
 from incidents.models import Incident
 from portal import htmx
-from portal.access import TenantRequest, requires
+from portal.access import TenantRequest, principal_of, requires
+from portal.numbers import shown_to
 from portal.paging import keyset_page
 from portal.web import choices
 from portal.web.words import JUST_NOW_S, ROOM_STATES
@@ -46,14 +47,15 @@ class Row:
 def room_list(request: TenantRequest) -> HttpResponse:
     asked = _Asked(request)
     found = keyset_page(
-        asked.rooms(request).select_related("place"),
+        asked.rooms(request),
         order_by=("name", "id"),
         after=request.GET.get("after"),
         before=request.GET.get("before"),
         size=PAGE,
+        show=Room.objects.for_tenant(request.tenant).select_related("place"),
     )
     rows = _rows(found.rows)
-    numbers = counters.of(request.tenant.id)
+    numbers = shown_to(principal_of(request))
     live = htmx.live(sorted(numbers.items()), [_facts(row) for row in rows])
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
