@@ -2,8 +2,8 @@
 
 import json
 import os
+import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -107,12 +107,12 @@ def _names(entry: Path, home: Path) -> bool:
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port < 65000 and is_free(port + 1):
-            break
+    # Below the ports that outgoing connections are given: one of those could take the second meanwhile.
+    port = next(
+        port
+        for port in (random.randrange(10_000, 18_000, 2) for _ in range(1_000))
+        if is_free(port) and is_free(port + 1)
+    )
     made = Installation(tmp_path / "a home", port)
     yield made
     if made.process is not None:
