@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from fleet import counters, expectations, health, notices, search, validation
+from fleet import counters, expectations, health, notices, scope, search, validation
 from fleet.errors import AlreadyThere, ChangedMeanwhile, Missing, StillInUse
 from fleet.models import Device, Place, Room, RoomGroup, RoomGroupMember
 from fleet.place_tree import add_place, arrivals, edit_place, move_place, place, site_of
@@ -67,8 +67,10 @@ def add_room(
 ) -> Room:
     """A room without devices, in `groups`, else in the customer's default group. Its zone defaults to the place's.
 
-    Raises NotValid, Missing for the place, AlreadyThere where the name or the account is taken.
+    Raises NotValid, Missing for the place, AlreadyThere where the name or the account is taken, and NotAllowed
+    for somebody whose role covers some rooms only: a new one would be out of his sight.
     """
+    scope.refuse_part("Adding a room")
     tenant_id = current_tenant()
     where = _place_held(place_id)
     made = Room(

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
-from fleet import counters, search, validation
+from fleet import counters, scope, search, validation
 from fleet.errors import AlreadyThere, Missing
 from fleet.models import Place, Room
 from foundation.context import current_tenant
@@ -61,6 +61,7 @@ def add_place(
 
     Raises NotValid, Missing for the parent, AlreadyThere where a neighbour has the name.
     """
+    scope.refuse_part("Adding a place")
     tenant_id = current_tenant()
     _lock_tree(tenant_id)
     above = place(parent_id, field="parent") if parent_id else None
@@ -103,6 +104,7 @@ def edit_place(
 
     Raises Missing, NotValid, AlreadyThere.
     """
+    scope.refuse_part("Changing a place")
     tenant_id = current_tenant()
     _lock_tree(tenant_id)
     changed = place(place_id)
@@ -139,6 +141,7 @@ def move_place(place_id: UUID, *, parent_id: UUID | None, at: datetime) -> Place
 
     Raises Missing, NotValid for a place below itself or on a wrong level, AlreadyThere.
     """
+    scope.refuse_part("Moving a place")
     tenant_id = current_tenant()
     _lock_tree(tenant_id)
     moved = place(place_id)

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from fleet import counters
 from portal.access import Principal
+from portal.numbers import shown_to
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,14 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     principal: Principal | None = getattr(request, "principal", None)
     if principal is None:
         return {"principal": None}
-    numbers = cache(lambda: counters.of(principal.tenant.id))
+    known = cache(lambda: shown_to(principal))
     return {
         "principal": principal,
         "organisations": getattr(request, "organisations", []),
         "may": {permission.replace(".", "_"): True for permission in principal.permissions},
-        "menu": lambda: _menu(request, principal, SECTIONS, numbers),
-        "console_menu": lambda: _menu(request, principal, CONSOLE_SECTIONS, numbers),
-        "rooms_total": lambda: _total(numbers(), (counters.ROOMS,)),
+        "menu": lambda: _menu(request, principal, SECTIONS, known),
+        "console_menu": lambda: _menu(request, principal, CONSOLE_SECTIONS, known),
+        "rooms_total": lambda: _total(known(), (counters.ROOMS,)),
         "works_the_queue": principal.by_operator and principal.may("queue.work"),
         "demo": principal.tenant.is_demo,
     }
@@ -74,7 +75,7 @@ def _menu(
     request: HttpRequest,
     principal: Principal,
     sections: tuple[Section, ...],
-    numbers: Callable[[], dict[str, int]],
+    known: Callable[[], dict[str, int]],
 ) -> list[dict[str, Any]]:
     match = request.resolver_match
     current = (match.url_name or "") if match else ""
@@ -86,12 +87,12 @@ def _menu(
             "key": section.key,
             "manage": section.manage,
             "current": current.startswith(section.names),
-            "count": _total(numbers(), section.counted) if section.counted else None,
+            "count": _total(known(), section.counted) if section.counted else None,
         }
         for section in sections
         if principal.may(section.permission)
     ]
 
 
-def _total(numbers: dict[str, int], names: tuple[str, ...]) -> int:
-    return sum(value for name, value in numbers.items() if name.startswith(names))
+def _total(held: dict[str, int], names: tuple[str, ...]) -> int:
+    return sum(value for name, value in held.items() if name.startswith(names))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from foundation import tokens
-from foundation.context import tenant
-from tenancy import audit
+from foundation.context import current_tenant, tenant
+from foundation.errors import NotValid
+from tenancy import audit, roles, scopes
+from tenancy.custom_roles import check_may_grant, one_line
+from tenancy.errors import Missing
 from tenancy.models import ApiToken, Person, Role, Tenant
+from tenancy.rights import Place, Rights, granted, reach_of
 from tenancy.tenants import by_number
 
 PREFIX = "grat"
+LONGEST_LIFE = timedelta(days=366)
 TOUCH_EVERY = timedelta(
     hours=1
 )  # last use is known to the hour: a write per call would cost more than the call
@@ -23,19 +30,41 @@ class TokenHolder:
 
     tenant: Tenant
     token: ApiToken
-    permissions: frozenset[str]
+    rights: Rights
 
 
 def issue(
-    owner: Tenant, *, role: Role, label: str, expires_at: datetime, by: Person | None, at: datetime
+    owner: Tenant,
+    *,
+    role: Role,
+    label: str,
+    expires_at: datetime,
+    by: Person | None,
+    at: datetime,
+    person: Person | None = None,
+    everywhere: bool = True,
+    scope: Iterable[Place] = (),
+    rights: Rights | None = None,
 ) -> tuple[ApiToken, str]:
-    """The stored token and its text, which exists nowhere else. `owner` is entered."""
+    """The stored token and its text, which exists nowhere else. `owner` is entered.
+
+    `person`: whose own it is; it never does more than he may. Without, it is a service account's. `rights`: of
+    whoever makes it, None for the installation itself. Raises NotValid, MoreThanOwn.
+    """
+    if not at < expires_at <= at + LONGEST_LIFE:
+        raise NotValid("The end must lie in the future, at most a year from now.", field="expires_at")
+    places = scopes.checked(everywhere, scope)
+    if person is None:  # a person's own token is held to his rights whenever it is used
+        check_may_grant(rights, role.permissions, reach_of(everywhere, places))
     issued = tokens.issue(PREFIX, owner.number)
     row = ApiToken.objects.for_tenant(owner).create(
         public_id=issued.public_id,
         digest=issued.digest,
-        label=label,
+        label=one_line(label, "label", at_most=80),
         role=role,
+        person=person,
+        everywhere=everywhere,
+        scope=places,
         created_by=by,
         created_at=at,
         expires_at=expires_at,
@@ -45,8 +74,15 @@ def issue(
         row,
         tenant_id=owner.id,
         at=at,
-        after={"label": label, "role": role.name},
-        name=label,
+        after={
+            "label": row.label,
+            "role": role.name,
+            "person": person.name if person else None,
+            "everywhere": everywhere,
+            "scope": places,
+            "expires_at": expires_at,
+        },
+        name=row.label,
     )
     return row, issued.text
 
@@ -60,6 +96,26 @@ def revoke(row: ApiToken, *, at: datetime) -> None:
         audit.record("api_token.revoke", row, tenant_id=row.tenant_id, at=at, name=row.label)
 
 
+def token(token_id: UUID) -> ApiToken:
+    """Of the tenant entered, with role and person. Raises Missing."""
+    rows = ApiToken.objects.for_tenant(current_tenant()).filter(id=token_id)
+    found: ApiToken | None = rows.select_related("role", "person", "created_by").first()
+    if found is None:
+        raise Missing("token")
+    return found
+
+
+def rights_of(row: ApiToken) -> Rights:
+    """The token's role within its scope; of a person's own, what he may himself. Its tenant is entered."""
+    own = granted(_worth(row), reach_of(row.everywhere, row.scope))
+    return own if row.person is None else own & roles.rights_of(row.person)
+
+
+def _worth(row: ApiToken) -> Iterable[str]:
+    names: list[str] = row.role.permissions
+    return names if row.everywhere else [name for name in names if name not in roles.NEEDS_EVERYWHERE]
+
+
 def holder_of(text: str, *, at: datetime) -> TokenHolder | None:
     """None for a token that is malformed, unknown, expired or revoked: the answer is the same for all."""
     presented = tokens.parse(PREFIX, text)
@@ -68,9 +124,12 @@ def holder_of(text: str, *, at: datetime) -> TokenHolder | None:
         return None
     with tenant(owner.id):
         usable = ApiToken.objects.for_tenant(owner).usable(at=at)
-        row = usable.filter(public_id=presented.public_id).select_related("role").first()
+        row = usable.filter(public_id=presented.public_id).select_related("role", "person").first()
         if row is None or not presented.matches(row.digest):
             return None
+        rights = rights_of(row)
+        if row.person is not None and not rights.permissions:
+            return None  # whoever it belonged to has left, or may nothing any more
         if row.last_used_at is None or at - row.last_used_at > TOUCH_EVERY:
             ApiToken.objects.for_tenant(owner).filter(id=row.id).update(last_used_at=at)
-        return TokenHolder(owner, row, frozenset(row.role.permissions))
+        return TokenHolder(owner, row, rights)

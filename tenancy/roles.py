@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from foundation.tenant_tables import TenantQuerySet
 from tenancy.models import Person, Role, RoleAssignment
+from tenancy.rights import EVERYWHERE, Reach, Rights
 
 PERMISSIONS = {
     "rooms.view": "See rooms and devices",
@@ -38,6 +40,15 @@ PERMISSIONS = {
     "queue.work": "Work the queue over all customers served",
     "queue.assign": "Assign tickets to others",
 }
+
+# What concerns more than rooms: an assignment to some rooms only does not give it.
+NEEDS_EVERYWHERE = frozenset(
+    "groups.create updates.create roles.view roles.modify inventory.modify settings.view settings.modify "
+    "settings.servicenow settings.signals audit.export queue.work queue.assign".split()
+)
+# What an operator's role is worth at a customer served: tickets, health, safe actions. The rest is for his own house.
+STANDING = frozenset("tickets.view tickets.modify rooms.view actions.read actions.write".split())
+BY_CUSTOM_ROLE_ONLY = frozenset({"remote.view", "remote.modify"})  # no built-in role gives them
 
 _CUSTOMER = frozenset(PERMISSIONS) - {"remote.view", "remote.modify", "queue.work", "queue.assign"}
 _NOT_D = {"roles.view", "roles.modify", "settings.servicenow", "settings.signals", "audit.export"}
@@ -88,7 +99,11 @@ CUSTOMER_ROLES = (
 )
 _AGENT = frozenset("tickets.view tickets.modify actions.read rooms.view queue.work".split())
 OPERATOR_ROLES = (
-    BuiltIn("platform_admin", "Platform admin", frozenset({"settings.view", "settings.modify"})),
+    BuiltIn(
+        "platform_admin",
+        "Platform admin",
+        frozenset({"settings.view", "settings.modify", "roles.view", "roles.modify", "audit.export"}),
+    ),
     BuiltIn("soc_agent", "SOC Agent", _AGENT),
     BuiltIn("soc_lead", "SOC Lead", _AGENT | {"actions.write", "queue.assign"}),
     BuiltIn("tenant_manager", "Tenant Manager", frozenset()),
@@ -111,8 +126,54 @@ def create_built_in_roles(tenant_id: UUID, *, operator: bool) -> list[Role]:
     return list(Role.objects.for_tenant(tenant_id).filter(built_in=True).order_by("key"))
 
 
+@dataclass(frozen=True)
+class Source:
+    """Why somebody holds something: a role, by an assignment of that name or directly, everywhere or in one place."""
+
+    role: str
+    assignment: str  # "" where it was given directly
+    assignment_id: UUID | None
+    kind: str  # all, room or group
+    place_id: UUID | None
+
+
+def rights_of(person: Person) -> Rights:
+    """The union over the person's assignments, each within its own scope; nothing for one who has left.
+
+    The person's tenant is entered. One query.
+    """
+    if person.ended_at is not None:
+        return Rights()
+    everywhere: set[str] = set()
+    places: dict[str, set[tuple[str, UUID]]] = {}
+    rows = _assignments_of(person).values_list("scope", "scope_id", "role__permissions")
+    for kind, place_id, permissions in rows:
+        for name in permissions:
+            if kind == RoleAssignment.Scope.ALL:
+                everywhere.add(name)
+            elif place_id is not None and name not in NEEDS_EVERYWHERE:
+                places.setdefault(name, set()).add((kind, place_id))
+    reaches = {name: Reach((frozenset(held),)) for name, held in places.items()}
+    return Rights({**reaches, **dict.fromkeys(everywhere, EVERYWHERE)})
+
+
 def permissions_of(person: Person) -> frozenset[str]:
-    """Union over the person's assignments. The person's tenant is entered."""
-    assignments = RoleAssignment.objects.for_tenant(person.tenant_id).filter(person=person, scope="all")
-    bundles = assignments.values_list("role__permissions", flat=True)
-    return frozenset(name for bundle in bundles for name in bundle)
+    """What the person may do anywhere."""
+    return rights_of(person).permissions
+
+
+def explain(person: Person) -> dict[str, list[Source]]:
+    """For each permission held, every assignment that grants it. The person's tenant is entered."""
+    why: dict[str, list[Source]] = {}
+    rows = _assignments_of(person).select_related("role", "assignment").order_by("role__name", "id")
+    for row in rows if person.ended_at is None else ():
+        named = row.assignment.name if row.assignment else ""
+        source = Source(row.role.name, named, row.assignment_id, row.scope, row.scope_id)
+        for name in row.role.permissions:
+            if row.scope == RoleAssignment.Scope.ALL or name not in NEEDS_EVERYWHERE:
+                why.setdefault(name, []).append(source)
+    return {name: why[name] for name in PERMISSIONS if name in why}
+
+
+def _assignments_of(person: Person) -> TenantQuerySet[RoleAssignment]:
+    return RoleAssignment.objects.for_tenant(person.tenant_id).filter(person=person)

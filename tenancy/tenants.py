@@ -6,13 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
 
 from foundation.context import tenant
 from foundation.errors import NotFound
 from foundation.ids import new_id
 from foundation.tokens import MAX_NUMBER
 from tenancy import audit, roles
-from tenancy.models import Membership, Person, Role, RoleAssignment, Tenant, User, placement_of
+from tenancy.models import Membership, PartnerGrant, Person, Role, RoleAssignment, Tenant, User, placement_of
 
 SPREAD = 11_184_811  # odd, so no two numbers meet; neighbours do not look alike
 
@@ -22,6 +23,7 @@ def create_tenant(
     *,
     kind: str = Tenant.Kind.CUSTOMER,
     time_zone: str = "UTC",
+    domain: str = "",
     is_demo: bool = False,
     at: datetime,
 ) -> Tenant:
@@ -34,6 +36,7 @@ def create_tenant(
         kind=kind,
         placement=placement_of(tenant_id),
         time_zone=time_zone,
+        domain=domain.strip().lower(),
         is_demo=is_demo,
         created_at=at,
     )
@@ -55,6 +58,9 @@ def add_person(
     with tenant(to.id):
         people = Person.objects.for_tenant(to)
         person, is_new = people.get_or_create(user=user, defaults={"name": user.name, "email": user.email})
+        if person.ended_at is not None:  # somebody who left is back
+            people.filter(id=person.id).update(ended_at=None)
+            person.ended_at, is_new = None, True
         if is_new:
             audit.record("person.create", person, tenant_id=to.id, at=at, after={"name": user.name})
         if kind == Membership.Kind.MEMBER:
@@ -69,10 +75,16 @@ def add_person(
     return person
 
 
+def memberships_of(user: User) -> list[Membership]:
+    """The organisations `user` may enter now, with them, by name: a partner's person only by a grant that stands."""
+    stands = ~Q(kind=Membership.Kind.PARTNER) | Q(grant__state=PartnerGrant.State.ACCEPTED)
+    rows = Membership.objects.filter(stands, user=user)
+    return list(rows.select_related("tenant", "grant").order_by("tenant__name", "id"))
+
+
 def tenants_of(user: User) -> list[tuple[Tenant, str]]:
     """The organisations `user` may enter with the kind of membership, by name."""
-    memberships = Membership.objects.filter(user=user).select_related("tenant").order_by("tenant__name")
-    return [(membership.tenant, membership.kind) for membership in memberships]
+    return [(membership.tenant, membership.kind) for membership in memberships_of(user)]
 
 
 def by_number(number: int) -> Tenant | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from foundation import mail
 from foundation.jobs import Step
 from foundation.outbox import Sender
 from foundation.timers import Handler, Together
+from workers.mail import send as send_mail
 
-SENDERS: dict[str, Sender] = {}
+SENDERS: dict[str, Sender] = {mail.KIND: send_mail}
 JOB_STEPS: dict[str, Step] = {}
 TIMERS: dict[str, Handler] = {}
 TIMERS_TOGETHER: dict[str, Together] = {}  # of the same kinds, where many at once cost less

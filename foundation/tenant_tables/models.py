@@ -10,6 +10,7 @@ from django.db import models
 from foundation.context import current_tenants
 from foundation.errors import NoTenant
 from foundation.ids import new_id
+from foundation.narrowing import narrow
 from foundation.tenant_tables.fields import TenantField
 
 ModelT = TypeVar("ModelT", bound=models.Model, covariant=True)
@@ -66,7 +67,8 @@ class TenantManager(models.Manager.from_queryset(TenantQuerySet)):  # type: igno
     def get_queryset(self) -> Any:
         tenants = current_tenants()
         rows = super().get_queryset()
-        return rows.filter(tenant_id=tenants[0]) if len(tenants) == 1 else rows.filter(tenant_id__in=tenants)
+        own = rows.filter(tenant_id=tenants[0]) if len(tenants) == 1 else rows.filter(tenant_id__in=tenants)
+        return narrow(own)
 
 
 class TenantModel(models.Model):

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import HttpResponseBase
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from fleet import scope
 from foundation import clock, idempotency, secrets
 from foundation.errors import NotFound
 from portal.access import Principal, principal_of
@@ -44,6 +46,16 @@ class Resource(generics.GenericAPIView[Any]):
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
     holds_secret: ClassVar[bool] = False  # its answer shows a secret once
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Every query of the view shows what the permission it needs reaches, and no more."""
+        principal: Principal | None = getattr(request, "principal", None)
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        permission = self.permissions.get(method)
+        if principal is None or permission is None:
+            return super().dispatch(request, *args, **kwargs)
+        with scope.within(principal.rights, permission, reading=method == "GET"):
+            return super().dispatch(request, *args, **kwargs)
 
     @property
     def principal(self) -> Principal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -13,14 +14,18 @@ from foundation import clock
 from foundation.context import tenant
 from portal.access import Principal
 from portal.errors import problem
-from tenancy import api_tokens, audit, roles, tenants
+from portal.sign_in.proofs import vouched_for
+from portal.middleware import provider_access
+from tenancy import api_tokens, audit, break_glass, partners, roles, tenants
 from tenancy.audit import Actor
 from tenancy.models import Membership, Tenant, User
+from tenancy.rights import Rights, granted
 
 CHOSEN = "organisation"  # session key: id of the organisation a person looks at
 CONSOLE = "/operations"
 PEOPLES_API = "/api/"
 DEVICES = "/device/"
+WITH_PAGES = (Tenant.Kind.CUSTOMER, Tenant.Kind.PARTNER)
 WITHOUT_PRINCIPAL = (DEVICES, "/static/", "/healthz", "/readyz", "/metrics")
 
 
@@ -57,6 +62,8 @@ class TenantMiddleware:
                 response = self.get_response(request)
                 if response.status_code >= 400:
                     transaction.set_rollback(True)
+                else:
+                    provider_access.note(request, principal)
             if response.status_code == 403:
                 with tenant(principal.tenant.id):
                     audit.record(
@@ -89,51 +96,85 @@ def _token_holder(request: Any) -> Principal | None:
     if holder is None:
         return None
     actor = _actor(request, "token", holder.token.id, holder.token.label)
-    return Principal(actor, holder.tenant, (holder.tenant,), holder.permissions)
+    return Principal(actor, holder.tenant, (holder.tenant,), holder.rights, person=holder.token.person)
 
 
 def _member(request: Any) -> Principal | None:
-    """A person in the portal: the organisation chosen, else the first customer they may enter."""
+    """A person in the portal: the organisation chosen, else the first they may enter."""
     user: User = request.user
-    enterable = [(each, kind) for each, kind in tenants.tenants_of(user) if each.kind == Tenant.Kind.CUSTOMER]
+    memberships = tenants.memberships_of(user)
+    through = vouched_for(request)  # a directory speaks for its own customer alone
+    enterable = [
+        each
+        for each in memberships
+        if each.tenant.kind in WITH_PAGES and through in (None, each.tenant_id)
+    ]
     if not enterable:
         return None
     wanted = request.session.get(CHOSEN)
-    chosen, kind = next(((each, k) for each, k in enterable if str(each.id) == wanted), enterable[0])
-    by_operator = kind == Membership.Kind.OPERATOR
-    permissions = _operator_permissions(user) if by_operator else None
-    with tenant(chosen.id):
-        person = tenants.person_in(chosen.id, user.id)
+    chosen = next((each for each in enterable if str(each.tenant_id) == wanted), enterable[0])
+    by_operator = chosen.kind == Membership.Kind.OPERATOR
+    rights = _standing(user, memberships) if by_operator else None
+    with tenant(chosen.tenant_id):
+        person = tenants.person_in(chosen.tenant_id, user.id)
         if person is None:
             return None
-        if permissions is None:
-            permissions = roles.permissions_of(person)
-    actor = _actor(request, "person", user.id, user.name)
-    request.organisations = [each for each, _ in enterable]
-    return Principal(actor, chosen, (chosen,), permissions, user, person, by_operator)
+        broken = break_glass.current(person, at=clock.now()) if by_operator else None
+        partnership = partners.partnership_of(chosen)
+        if rights is None:
+            rights = roles.rights_of(person)
+    if broken is not None:
+        rights |= break_glass.RIGHTS
+    request.organisations = [each.tenant for each in enterable]
+    grant = broken or partnership
+    home = user.home_id if chosen.kind != Membership.Kind.MEMBER else None
+    actor = replace(
+        _actor(request, "person", user.id, user.name), tenant_id=home, grant_id=grant.id if grant else None
+    )
+    return Principal(
+        actor,
+        chosen.tenant,
+        (chosen.tenant,),
+        rights,
+        user,
+        person,
+        by_operator=by_operator,
+        partnership=partnership,
+        break_glass=broken,
+    )
 
 
 def _operator(request: Any) -> Principal | None:
     """One of the operator's people on the console, over the customers they serve."""
     user: User = request.user
-    memberships = tenants.tenants_of(user)
-    own = next((each for each, _ in memberships if each.kind == Tenant.Kind.OPERATOR), None)
-    if own is None:
+    memberships = tenants.memberships_of(user)
+    own = _own_operator(memberships)
+    if own is None or vouched_for(request) is not None:
         return None
-    served = tuple(each for each, kind in memberships if kind == Membership.Kind.OPERATOR)
+    served = tuple(each.tenant for each in memberships if each.kind == Membership.Kind.OPERATOR)
     with tenant(own.id):
         person = tenants.person_in(own.id, user.id)
         if person is None:
             return None
-        permissions = roles.permissions_of(person)
-    actor = _actor(request, "person", user.id, user.name)
-    return Principal(actor, own, served, permissions, user, person, by_operator=True)
+        rights = roles.rights_of(person)
+    actor = replace(_actor(request, "person", user.id, user.name), tenant_id=own.id)
+    return Principal(actor, own, served, rights, user, person, by_operator=True)
 
 
-def _operator_permissions(user: User) -> frozenset[str]:
-    own = next((each for each, _ in tenants.tenants_of(user) if each.kind == Tenant.Kind.OPERATOR), None)
+def _own_operator(memberships: list[Membership]) -> Tenant | None:
+    own = [
+        each.tenant
+        for each in memberships
+        if each.tenant.kind == Tenant.Kind.OPERATOR and each.kind == Membership.Kind.MEMBER
+    ]
+    return own[0] if own else None
+
+
+def _standing(user: User, memberships: list[Membership]) -> Rights:
+    """What an operator's roles in his own house are worth at a customer served."""
+    own = _own_operator(memberships)
     if own is None:
-        return frozenset()
+        return Rights()
     with tenant(own.id):
         person = tenants.person_in(own.id, user.id)
-        return roles.permissions_of(person) if person else frozenset()
+        return granted(roles.permissions_of(person) & roles.STANDING) if person else Rights()

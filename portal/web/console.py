@@ -13,6 +13,7 @@ from django.http import Http404
 from foundation.context import MAX_TENANTS, tenant
 from incidents.models import Incident
 from portal.access import Principal, TenantRequest, principal_of
+from portal.middleware import provider_access
 from tenancy import tenants
 from tenancy.models import Person, User
 
@@ -42,6 +43,7 @@ def ticket(request: TenantRequest, incident_id: UUID) -> Iterator[tuple[Incident
         person = tenants.person_in(tenant_id, user_of(principal).id)
         if incident is None or person is None:
             raise Http404
+        provider_access.visit(request, tenant_id)
         yield incident, person
 
 

@@ -17,7 +17,9 @@ from django.views.decorators.http import require_GET
 from enrollment import keys
 from enrollment.models import EnrollmentKey
 from fleet import room_groups
+from fleet.models import RoomGroup
 from foundation import clock
+from foundation.context import current_tenant
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires, step_up
 from portal.paging import keyset_page
@@ -92,7 +94,7 @@ def _state(key: EnrollmentKey, at: Any) -> tuple[str, str]:
 @requires("keys.download")
 @step_up
 def key_new(request: TenantRequest) -> HttpResponse:
-    form = KeyForm(posted(request), initial={"group": str(room_groups.default_group().id)})
+    form = KeyForm(posted(request), initial={"group": _usual_group()})
     if request.method == "POST":
         made = form.carry_out(lambda data: _issue(request, data))
         if made is not None:
@@ -105,6 +107,13 @@ def key_new(request: TenantRequest) -> HttpResponse:
         form=form,
         template="enrollment/key_form.html",
     )
+
+
+def _usual_group() -> str:
+    """The default group, else the first one in reach."""
+    offered = [key for key, _ in choices.groups()]
+    usual = RoomGroup.objects.for_tenant(current_tenant()).filter(is_default=True).first()
+    return str(usual.id) if usual else next(iter(offered), "")
 
 
 def _issue(request: TenantRequest, data: dict[str, Any]) -> tuple[EnrollmentKey, str]:

@@ -6,12 +6,13 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from fleet import counters, search
+from fleet import search
 from fleet.models import Room
 from incidents import attention
 from incidents.models import Incident, IncidentQuerySet
 from portal import htmx
-from portal.access import TenantRequest, requires
+from portal.access import TenantRequest, principal_of, requires
+from portal.numbers import shown_to
 from portal.paging import keyset_page
 from portal.web import choices
 from portal.web.words import SEVERITIES
@@ -46,7 +47,7 @@ def incident_list(request: TenantRequest) -> HttpResponse:
     )
     yours = list(incidents.filter(state=YOURS).order_by("opened_at", "id")[:PAGE]) if on_top and first else []
     shown = [*yours, *page]
-    numbers = counters.of(request.tenant.id)
+    numbers = shown_to(principal_of(request))
     live = htmx.live(_numbers(numbers), [(each.id, each.version) for each in shown])
     if htmx.unchanged(request, live):
         return htmx.nothing_new()

@@ -20,6 +20,7 @@ from foundation import clock
 from incidents.models import Incident
 from portal import htmx
 from portal.access import TenantRequest, View, principal_of, requires
+from portal.numbers import kept_ones_hold, shown_to
 from portal.web.charts import Point, line_chart
 from portal.web.words import SEVERITIES
 
@@ -86,13 +87,14 @@ def _operators_go_to_the_console(view: View) -> View:
 @_operators_go_to_the_console
 @requires("rooms.view")
 def overview(request: TenantRequest) -> HttpResponse:
-    numbers = counters.of(request.tenant.id)
+    principal = principal_of(request)
+    numbers = shown_to(principal)
     rooms = {
         name.removeprefix(counters.ROOMS): n for name, n in numbers.items() if name.startswith(counters.ROOMS)
     }
     total = sum(rooms.values())
-    open_tickets = _open_tickets(request) if principal_of(request).may("tickets.view") else []
-    sites = _sites(request, mapped=total <= MAPPED_ROOMS)
+    open_tickets = _open_tickets(request) if principal.may("tickets.view") else []
+    sites = _sites(request, mapped=total <= MAPPED_ROOMS or not kept_ones_hold(principal))
     live = htmx.live(
         sorted(numbers.items()),
         [(each.id, each.version) for each in open_tickets],
