@@ -14,13 +14,15 @@ from fleet import inventory, place_tree, room_groups
 from fleet.models import Device, SignalState
 from foundation.context import tenant
 from foundation.ids import new_id
-from tenancy import api_tokens
-from tenancy.models import Person, Role, Tenant, User
+from tenancy import api_tokens, assignments
+from tenancy.models import Membership, Person, Role, Tenant, User
 from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
+from tenancy.tenants import add_person
 from tests.factories.incidents import make_incident
-from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
+from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person, make_user
 
 YEAR = timedelta(days=365)
+BEYOND = "HERON"  # the canary of what lies outside the scope of `scoped`, of the same customer
 
 
 @dataclass
@@ -32,6 +34,11 @@ class Customer:
     ids: dict[str, UUID] = field(default_factory=dict)
     people: dict[str, User] = field(default_factory=dict)  # by role
     tokens: dict[str, str] = field(default_factory=dict)  # by role
+    beyond: dict[str, UUID] = field(
+        default_factory=dict
+    )  # another of everything, named BEYOND, in another group
+    scoped: User | None = None  # a Pro Manager over the group of `ids` alone
+    scoped_token: str = ""
 
 
 @dataclass
@@ -59,7 +66,8 @@ def _customer(canary: str, *, at: datetime) -> Customer:
     with transaction.atomic():
         room_groups.set_up_customer(customer.tenant, at=at)
     with tenant(customer.tenant.id):
-        customer.ids |= _things(customer, at=at)
+        customer.ids |= _things(customer, customer.canary, at=at)
+        customer.beyond |= _things(customer, f"{BEYOND} {canary}", at=at)
         for role in CUSTOMER_ROLES:
             row = Role.objects.for_tenant(customer.tenant).get(key=role.key)
             _, customer.tokens[role.key] = api_tokens.issue(
@@ -70,11 +78,43 @@ def _customer(canary: str, *, at: datetime) -> Customer:
                 by=people[role.key],
                 at=at,
             )
+    _add_scoped(customer, at=at)
     return customer
 
 
-def _things(customer: Customer, *, at: datetime) -> dict[str, UUID]:
-    canary = customer.canary
+def _add_scoped(customer: Customer, *, at: datetime) -> None:
+    """Somebody with every right of a customer, over the rooms of one group."""
+    user = make_user(customer.tenant, at=at, name=f"{customer.canary} scoped")
+    with transaction.atomic():
+        person = add_person(
+            user, to=customer.tenant, role="", kind=Membership.Kind.OPERATOR, at=at
+        )  # no role yet
+        Membership.objects.filter(user=user, tenant=customer.tenant).update(kind=Membership.Kind.MEMBER)
+    group = ("group", customer.ids["group"])
+    with tenant(customer.tenant.id):
+        role = Role.objects.for_tenant(customer.tenant).get(key="pro_manager")
+        assignments.add(
+            role_id=role.id,
+            name="One group",
+            members=[person.id],
+            everywhere=False,
+            scope=[group],
+            by=None,
+            at=at,
+        )
+        _, customer.scoped_token = api_tokens.issue(
+            customer.tenant,
+            role=role,
+            label=f"{customer.canary} scoped",
+            expires_at=at + YEAR,
+            by=person,
+            person=person,
+            at=at,
+        )
+    customer.scoped = user
+
+
+def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]:
     place = place_tree.add_place(kind="building", name=f"{canary} building", at=at)
     room = inventory.add_room(place_id=place.id, name=f"{canary} room", at=at)
     group = room_groups.add_group(name=f"{canary} group", at=at)
