@@ -288,7 +288,7 @@ DEMO_WITHOUT_MFA = environment.flag(
 if DEMO_WITHOUT_MFA and PRODUCTION:
     environment.problem("GREENROOM_DEMO_WITHOUT_MFA must be false in production.")
 
-SOCIALACCOUNT_ADAPTER = "portal.sign_in.directories.DirectoryAdapter"
+SOCIALACCOUNT_ADAPTER = "portal.sign_in.entra.DirectoryAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a person of a directory is never matched by e-mail
 SOCIALACCOUNT_LOGIN_ON_GET = True  # from a page of its own: form-action covers the redirect after a post
 SOCIALACCOUNT_STORE_TOKENS = False

@@ -7,10 +7,14 @@ from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as passkeys
 from django.urls import URLPattern, path, re_path
 
+from portal.sign_in import entra
 from portal.web import account
 
 urlpatterns: list[URLPattern] = [
     path("sign-in", accounts.login, name="account_login"),
+    path("sign-in/organisation", account.organisation, name="sign-in-organisation"),
+    path("sign-in/organisation/<uuid:tenant_id>", entra.start, name="sign-in-directory"),
+    path("sign-in/organisation/<uuid:tenant_id>/back", entra.callback, name="sign-in-directory-back"),
     path("sign-in/code", factors.authenticate, name="mfa_authenticate"),
     path("sign-in/passkey", passkeys.login_webauthn, name="mfa_login_webauthn"),
     path("sign-out", accounts.logout, name="account_logout"),

@@ -68,7 +68,9 @@ def _over(request: Any, principal: Principal | None) -> str:
 
 
 def _own(principal: Principal) -> bool:
-    """Rights the operator's people have at a customer come and go with grants; those of a role count."""
+    """Rights of operators and partners at a customer come and go with grants; those of a role count."""
+    if principal.partnership is not None:
+        return False
     return not principal.by_operator or principal.tenant.kind == Tenant.Kind.OPERATOR
 
 

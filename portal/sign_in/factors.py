@@ -34,10 +34,11 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
 
 def needs_second_factor(principal: Principal) -> bool:
-    """The operator's people, and whoever administers a customer. Programs with a token are outside."""
+    """The operator's and partners' people, and whoever administers a customer. Programs with a token are outside."""
     if principal.user is None:
         return False
-    return principal.by_operator or bool(ADMINISTERS & principal.permissions)
+    foreign = principal.by_operator or principal.partnership is not None
+    return foreign or bool(ADMINISTERS & principal.permissions)
 
 
 def has_second_factor(user: AbstractBaseUser) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import authentication_step_completed
+from allauth.account.signals import user_logged_in as signed_in
 from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 from django.urls import reverse
@@ -16,7 +17,6 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from foundation import clock
 
 BEGAN, SEEN, PROVED = "began_at", "seen_at", "proved_at"  # seconds since 1970, by the database's clock
-THROUGH = "signed_in_through"  # id of the customer whose directory vouched for the person, and for it alone
 DIRECTORY_FACTOR = "directory_factor"  # the directory said that a second factor was used
 FRESH_S = 300
 UNFINISHED_S = 900  # what was opened while the proof was fresh may be finished a little later
@@ -28,6 +28,7 @@ def now_s() -> float:
 
 def connect() -> None:
     """Listen to Django and allauth; called once, when the apps are ready."""
+    signed_in.connect(_note_directory, dispatch_uid="portal.sign_in.directory")
     user_logged_in.connect(_begin, dispatch_uid="portal.sign_in.begin")
     authentication_step_completed.connect(_prove, dispatch_uid="portal.sign_in.prove")
 
@@ -40,6 +41,12 @@ def _begin(request: HttpRequest, **_: Any) -> None:
 
 def _prove(request: HttpRequest, **_: Any) -> None:
     request.session[PROVED] = now_s()
+
+
+def _note_directory(request: HttpRequest, sociallogin: Any = None, **_: Any) -> None:
+    """Whether the directory asked for a second factor, or is known to ask always."""
+    if sociallogin is not None and sociallogin.account.extra_data.get("mfa"):
+        request.session[DIRECTORY_FACTOR] = True
 
 
 def is_fresh(request: Any) -> bool:
@@ -57,15 +64,16 @@ def used_second_factor(request: Any) -> bool:
 
 
 def vouched_for(request: Any) -> UUID | None:
-    """The one customer this session may enter, where a directory signed the person in."""
-    through = request.session.get(THROUGH)
-    return UUID(through) if through else None
+    """The one customer this session may enter, where its directory signed the person in."""
+    records = get_authentication_records(request, request.user)
+    through = next((each["provider"] for each in records if each.get("method") == "socialaccount"), None)
+    return UUID(through.removeprefix("entra-")) if through else None
 
 
 def confirm_address(request: Any, back: str) -> str:
     """The page where a person proves again who they are, and returns from to `back`."""
-    through = request.session.get(THROUGH)
-    if through:
+    through = vouched_for(request)
+    if through is not None:
         query = urlencode({"next": back, "again": "1"})
         return f"{reverse('sign-in-directory', args=[through])}?{query}"
     return f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}"

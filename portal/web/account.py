@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from portal import htmx
 from portal.access import Principal
-from portal.sign_in import factors, proofs, sessions
+from portal.sign_in import directories, factors, proofs, sessions
 
 PAGE = "mfa_index"
 
@@ -89,6 +89,23 @@ def sessions_end(request: Any) -> HttpResponse:
         else "There was no other session"
     )
     return htmx.done(request, said, to=reverse(PAGE))
+
+
+@require_GET
+def organisation(request: Any) -> HttpResponse:
+    """From an e-mail address to the page with the one link to Microsoft.
+
+    Two steps: browsers apply form-action to where a form's answer redirects, so the way out is a link.
+    """
+    email = request.GET.get("email", "").strip()
+    found = directories.for_address(email) if email else None
+    context = {
+        "email": email,
+        "directory": found,
+        "customer": directories.customer_of(found.tenant_id) if found else None,
+        "next": htmx.next_address(request, ""),
+    }
+    return render(request, "account/organisation.html", context)
 
 
 def browser_of(agent: str) -> str:

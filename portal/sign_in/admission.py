@@ -1,0 +1,79 @@
+"""Whether a person whom a customer's directory vouches for may come in, and as whom."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from allauth.socialaccount.models import SocialLogin
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from foundation import clock
+from foundation.context import tenant
+from portal.sign_in import directories, events
+from tenancy import tenants
+from tenancy.models import Tenant, User
+
+UNKNOWN = "You are not known here. Ask whoever looks after Greenroom in your organisation to invite you."
+TAKEN = "Your address belongs to another account. Ask for an invitation to connect the two."
+
+
+class Refused(Exception):
+    """`why` goes on record, `sentence` to the person."""
+
+    def __init__(self, why: str, sentence: str = UNKNOWN) -> None:
+        super().__init__(why)
+        self.why, self.sentence = why, sentence
+
+
+def admit(request: Any, tenant_id: UUID, login: SocialLogin) -> None:
+    """Let `login` stand for a user of the customer, made now if a group of the directory gives a role.
+
+    Raises Refused.
+    """
+    customer = directories.customer_of(tenant_id)
+    if customer is None:
+        raise Refused("no such organisation")
+    with tenant(tenant_id):
+        if login.is_existing:
+            if tenants.person_in(tenant_id, login.user.pk) is None:
+                raise Refused("person ended")
+            return
+        user = _newcomer(request, customer, getattr(login, "claims", {}))
+        login.user = login.account.user = user
+        login.account.save()
+
+
+def _newcomer(request: Any, customer: Tenant, claims: dict[str, Any]) -> User:
+    role = _role_by_group(customer, claims)
+    if role is None:
+        raise Refused("not invited")
+    email = _email(claims)
+    if User.objects.filter(email=email).exists():  # never matched by e-mail: that proves nothing
+        raise Refused("address of another account", TAKEN)
+    at = clock.now()
+    with transaction.atomic(), events.on_account_of(request, None, customer.id):
+        name = str(claims.get("name") or email)[:120]
+        user = User.objects.create_user(email=email, name=name, home=customer, password=None, at=at)
+        tenants.add_person(user, to=customer, role=role, at=at)
+    return user
+
+
+def _role_by_group(customer: Tenant, claims: dict[str, Any]) -> str | None:
+    """The role of the first mapped group the person is in, in the order the customer wrote them."""
+    directory = directories.of(customer.id)
+    mine = claims.get("groups")
+    if directory is None or not isinstance(mine, list):
+        return None
+    return next((role for group, role in directory.groups.items() if group in mine), None)
+
+
+def _email(claims: dict[str, Any]) -> str:
+    email = str(claims.get("email") or claims.get("preferred_username") or "").strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise Refused("no address", "Your account has no e-mail address.") from None
+    return email
