@@ -1,6 +1,6 @@
 """Runs the benchmarks and prints one table: figure, ours, floor or peer, ratio, target.
 
-    python -m bench [NAME…] [--write]      --write puts the table into docs/benchmarks.md
+python -m bench [NAME…] [--write]      --write puts the table into docs/benchmarks.md
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ HEAD = "| Figure | Ours | Floor or peer | Ratio | Target | Holds |\n|---|---|---
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="default: all")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()

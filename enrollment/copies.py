@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from fleet import health, notices
+from fleet import faults, health, notices
 from fleet.models import Device
 from tenancy import audit
 
+FAULT = "device_copy"  # the type of the ticket that asks a person to look
+
 
 class Sign(StrEnum):
-    """What gave the copy away; the words stand in the audit log."""
+    """What gave the copy away; the words stand in the audit log and the ticket."""
 
     REUSED = "a token was used after its successor"
+    TWO_CONTENTS = "two contents came under one number"
     OTHER_HARDWARE = "its key came from other hardware"
 
 
@@ -28,6 +31,7 @@ def quarantine(device: Device, sign: Sign, *, at: datetime) -> None:
     if not watched.update(status=apart, status_since=at, next_due_at=None):
         return
     notices.devices_changed([device.id], tenant_id=device.tenant_id, at=at)
+    faults.raise_fault(device, FAULT, "A copy of this device is suspected", evidence={"sign": sign}, at=at)
     if device.room_id is not None:
         health.refresh(device.room_id, at=at)
     before = device.status

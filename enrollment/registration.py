@@ -12,13 +12,14 @@ from django.db import IntegrityError, transaction
 
 from enrollment import credentials, identification, keys, nonces, signatures
 from enrollment.canonical import canonical
+from enrollment.copies import FAULT as COPY
 from enrollment.copies import Sign, quarantine
 from enrollment.credentials import DEFAULT_INTERVAL_S, NewToken
 from enrollment.errors import EnrollmentRefused, NotWaiting
 from enrollment.hardware import Hardware
 from enrollment.identification import Identified, Verdict
 from enrollment.models import EnrollmentKey
-from fleet import health, inventory, notices, search
+from fleet import faults, health, inventory, notices, search
 from fleet.errors import Missing
 from fleet.models import Device, MonitoringSettings, Room
 from foundation.errors import NotValid, violated_constraint
@@ -106,6 +107,7 @@ def accept(device: Device, *, room: Room, at: datetime) -> Device:
         _leave(former, at=at)
     before, old_room_id = device.status, device.room_id
     _watch(device, room, at=at)
+    faults.end_fault(device, COPY, at=at)  # a person has looked
     _rooms_changed({room.id, old_room_id, *(former.room_id for former in replaced)}, at=at)
     after = {"status": device.status, "room": room.name, "replaces": [former.name for former in replaced]}
     audit.record(
@@ -256,6 +258,7 @@ def _leave(device: Device, *, at: datetime) -> None:
     device.next_due_at = device.silent_since = None
     device.save(update_fields=["status", "status_since", "next_due_at", "silent_since"])
     notices.devices_changed([device.id], tenant_id=device.tenant_id, at=at)
+    faults.end_fault(device, COPY, at=at)
     credentials.revoke(device, at=at)
     after = {"status": device.status}
     audit.record("device.unenroll", device, tenant_id=device.tenant_id, at=at, before=before, after=after)

@@ -12,8 +12,9 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from fleet import health, signal_states, telemetry
-from fleet.heartbeat_batch import APART, OPEN, ROLLED_AFTER_MS, WATCHED, Known, Outcome, moment, work
+from fleet import health, heartbeat_devices, signal_states, telemetry
+from fleet.heartbeat_batch import APART, OPEN, ROLLED_AFTER_MS, WATCHED, Outcome, moment, work
+from fleet.heartbeat_devices import Known, Places
 from fleet.models import MonitoringSettings
 from fleet.signal_reports import UNKNOWN, Change, changes
 from fleet.signal_states import SignalChange, Written
@@ -24,7 +25,8 @@ from tenancy.models import placement_of
 log = logging.getLogger(__name__)
 MOST_TENANTS = 40  # in one transaction: the policy reads the list of tenants for every row
 SEEN_EVERY_MS = 300_000  # how often Device.last_seen_at is written while nothing happens
-VOLATILE = ("seq", "t_wall", "t_mono", "metrics", "usage")  # in every heartbeat another; points have them
+# Another in every heartbeat: points have them, and the inventory document its own digest.
+VOLATILE = ("seq", "t_wall", "t_mono", "metrics", "usage", "inventory_digest")
 
 __all__ = ["Changes", "CopySuspected", "Returned", "SignalChange", "apply", "groups"]
 
@@ -90,50 +92,26 @@ def apply(entries: Sequence[Entry], *, at: datetime) -> Changes:
 
 
 def _apply(entries: Sequence[Entry], *, at: datetime) -> Changes:
-    devices = _devices(entries)
-    wanted = {
-        (entry.device_key, entry.epoch): device.tenant
-        for entry in entries
-        if (device := devices.get(entry.device_key)) is not None
-    }
-    if not wanted:
+    places = heartbeat_devices.lock(entries)
+    if not places:
         return Changes()
-    marks = telemetry.lock_marks(wanted, at=at)
-    outcome = work(entries, devices, marks, at_ms=_ms(at))
+    outcome = work(entries, places, at_ms=_ms(at))
     result = Changes(stored=outcome.stored, covered=outcome.covered)
+    devices = {device.key: device for device, _ in places.values()}
     touched = [device for device in devices.values() if _is_touched(device)]
     if touched:
         _write_devices(touched, result, at=at)
-    _set_deadlines(outcome, devices)
-    telemetry.store(outcome.points, outcome.marks.values())
+    _set_deadlines(places)
+    telemetry.store(outcome.points, [mark for _, mark in places.values()])
     telemetry.add_late(outcome.late)
     telemetry.mark_due(_hours(outcome, at=at))
     telemetry.keep_apart(outcome.apart)
-    _tell_copies(outcome, devices, result, at=at)
-    _answer(outcome, devices, marks, result)
+    _tell_copies(outcome, places, result, at=at)
+    _answer(outcome, places, devices, result)
     return result
 
 
 # Devices -------------------------------------------------------------------------------------------------------
-
-# Ids as text: most are only handed on, and what is not changed needs none.
-_DEVICES = """
-SELECT device.key, device.id::text, device.room_id::text, device.status, device.document_digest,
-    device.inventory_digest, device.clock_bad, device.silent_since,
-    (extract(epoch FROM device.last_seen_at) * 1000)::bigint, device.next_due_at
-FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (tenant_id, key)
-JOIN fleet_device AS device USING (tenant_id, key)
-WHERE device.status <> 'unenrolled'
-"""
-
-
-def _devices(entries: Sequence[Entry]) -> dict[int, Known]:
-    """The devices of a batch by key. Those unenrolled or gone are left out: what they send is nobody's."""
-    texts = {each: str(UUID(bytes=each)) for each in {entry.tenant for entry in entries}}
-    tenants = {entry.device_key: texts[entry.tenant] for entry in entries}
-    with connection.cursor() as cursor:
-        cursor.execute(_DEVICES, [telemetry.array(tenants.values()), telemetry.array(map(str, tenants))])
-        return {row[0]: Known(tenants[row[0]], row) for row in cursor.fetchall()}
 
 
 def _is_touched(device: Known) -> bool:
@@ -152,9 +130,9 @@ def _write_devices(touched: list[Known], result: Changes, *, at: datetime) -> No
     versions = _lock(touched)
     open_ones = [device for device in touched if device.status in OPEN]
     _write_states([device for device in open_ones if device.reports], result)
-    by_tenant: dict[UUID, list[Known]] = {}
+    by_tenant: dict[str, list[Known]] = {}
     for device in touched:
-        by_tenant.setdefault(device.tenant_id, []).append(device)
+        by_tenant.setdefault(device.tenant, []).append(device)
     for tenant_id, some in by_tenant.items():
         _refresh(tenant_id, some)
         _write_documents(
@@ -176,52 +154,54 @@ def _write_devices(touched: list[Known], result: Changes, *, at: datetime) -> No
         health.refresh_many(rooms, at=at)
 
 
-def _lock(touched: list[Known]) -> dict[UUID, dict[str, Any]]:
+def _lock(touched: list[Known]) -> dict[str, dict[str, Any]]:
     """Lock rows in the order of their ids and read again what people may have changed meanwhile: a device accepted
     a moment ago is watched, and whoever accepts it next finds our states. Returns the versions known."""
-    by_id = {device.device_id: device for device in touched}
-    versions: dict[UUID, dict[str, Any]] = {}
+    by_id = {device.id_text: device for device in touched}
+    versions: dict[str, dict[str, Any]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT device.id, device.status, device.room_id, device.silent_since, device.next_due_at, device.versions "
-            "FROM unnest(%s::uuid[], %s::uuid[]) AS wanted (tenant_id, id) "
+            "SELECT device.id::text, device.status, device.room_id::text, device.silent_since, device.next_due_at, "
+            "CASE WHEN wanted.told THEN device.versions END "
+            "FROM unnest(%s::uuid[], %s::uuid[], %s::boolean[]) AS wanted (tenant_id, id, told) "
             "JOIN fleet_device AS device USING (tenant_id, id) "
             "ORDER BY device.tenant_id, device.id FOR NO KEY UPDATE OF device",
             [
                 telemetry.array(device.tenant for device in touched),
                 telemetry.array(device.id_text for device in touched),
+                telemetry.array("t" if device.document is not None else "f" for device in touched),
             ],
         )
         for device_id, status, room_id, silent_since, next_due_at, known in cursor.fetchall():
             device = by_id[device_id]
-            device.status, device.room_text = status, None if room_id is None else str(room_id)
+            device.status, device.room_text = status, room_id
             device.silent_since, device.next_due_at = silent_since, next_due_at
-            versions[device_id] = known if isinstance(known, dict) else msgspec.json.decode(known)
+            if known is not None:
+                versions[device_id] = known if isinstance(known, dict) else msgspec.json.decode(known)
     return versions
 
 
-def _refresh(tenant_id: UUID, devices: list[Known]) -> None:
+def _refresh(tenant_id: str, devices: list[Known]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE fleet_device AS device SET last_seen_at = greatest(device.last_seen_at, heard.seen_at), "
+            "UPDATE fleet_device AS device SET "
+            "last_seen_at = greatest(device.last_seen_at, timestamptz 'epoch' + heard.ms * interval '1 ms'), "
             "clock_bad = heard.clock_bad, silent_since = CASE WHEN heard.returned THEN NULL ELSE device.silent_since END, "
             "next_due_at = CASE WHEN device.status = 'enrolled' THEN NULL ELSE device.next_due_at END "
-            "FROM unnest(%s::uuid[], %s::timestamptz[], %s::boolean[], %s::boolean[]) "
-            "AS heard (id, seen_at, clock_bad, returned) "
+            "FROM unnest(%s::uuid[], %s::bigint[], %s::boolean[], %s::boolean[]) "
+            "AS heard (id, ms, clock_bad, returned) "
             "WHERE device.tenant_id = %s AND device.id = heard.id",
             [
-                [str(device.device_id) for device in devices],
-                [moment(device.seen_ms) for device in devices],
-                [device.clock_bad for device in devices],
-                [device.seen_ms > device.last_seen_ms for device in devices],
+                telemetry.array(device.id_text for device in devices),
+                telemetry.array(str(device.seen_ms) for device in devices),
+                telemetry.array("t" if device.clock_bad else "f" for device in devices),
+                telemetry.array("t" if device.seen_ms > device.last_seen_ms else "f" for device in devices),
                 tenant_id,
             ],
         )
 
 
-def _write_documents(
-    tenant_id: UUID, devices: list[Known], known_versions: dict[UUID, dict[str, Any]]
-) -> None:
+def _write_documents(tenant_id: str, devices: list[Known], known_versions: dict[str, dict[str, Any]]) -> None:
     if not devices:
         return
     rows = []
@@ -231,10 +211,10 @@ def _write_documents(
         for name in VOLATILE:
             document.pop(name, None)
         told = {name: text for name, text in (document.get("versions") or {}).items() if text is not None}
-        versions = {**known_versions.get(device.device_id, {}), **told}
+        versions = {**known_versions.get(device.id_text, {}), **told}
         rows.append(
             (
-                str(device.device_id),
+                device.id_text,
                 msgspec.json.encode(document).decode(),
                 device.digest,
                 msgspec.json.encode(versions).decode(),
@@ -300,14 +280,13 @@ def _changed(device: Known, change: Change, at: datetime) -> SignalChange:
 # Deadlines, marks, answers -------------------------------------------------------------------------------------
 
 
-def _set_deadlines(outcome: Outcome, devices: dict[int, Known]) -> None:
+def _set_deadlines(places: Places) -> None:
     """A watched device must be heard again after so many intervals, counted from when we received it last."""
     patience: dict[str, int] = {}
     for settings in MonitoringSettings.objects.all():
         patience[str(settings.tenant_id)] = settings.heartbeat_interval_s * settings.missed_heartbeats * 1000
     usual = _usual_patience_ms()
-    for mark in outcome.marks.values():
-        device = devices[mark.device_key]
+    for device, mark in places.values():
         mark.due_ms = mark.seen_ms + patience.get(mark.tenant, usual) if device.status == WATCHED else None
 
 
@@ -324,25 +303,23 @@ def _hours(outcome: Outcome, *, at: datetime) -> dict[tuple[str, int, int], date
     }
 
 
-def _tell_copies(outcome: Outcome, devices: dict[int, Known], result: Changes, *, at: datetime) -> None:
-    fresh = [mark for mark in outcome.suspected if not mark.suspected]
-    telemetry.suspect(fresh, at=at)
-    for mark in fresh:
-        device = devices[mark.device_key]
-        result.copies.append(CopySuspected(device.tenant_id, device.device_id, mark.epoch))
-        log.warning("Device %s: two contents under one number of epoch %s", device.device_id, mark.epoch)
+def _tell_copies(outcome: Outcome, places: Places, result: Changes, *, at: datetime) -> None:
+    for place in sorted(outcome.suspected):
+        device, mark = places[place]
+        if not mark.suspected:
+            telemetry.suspect(mark, at=at)
+            result.copies.append(CopySuspected(device.tenant_id, device.device_id, mark.epoch))
+            log.warning("Device %s: two contents under one number of epoch %s", device.device_id, mark.epoch)
 
 
-def _answer(outcome: Outcome, devices: dict[int, Known], marks: telemetry.Marks, result: Changes) -> None:
+def _answer(outcome: Outcome, places: Places, devices: dict[int, Known], result: Changes) -> None:
     expected = _expected(devices)
-    replies = result.replies
-    for key, epoch in outcome.epochs.items():
-        device = devices[key]
+    for key, place in outcome.latest.items():
+        device, mark = places[place]
         told = device.inventory_told
         wanted = told != device.inventory_digest and told != "" and device.status not in APART
-        replies[key] = Reply(
-            epoch, marks[key, epoch].seq or None, 0, wanted, expected.get(device.room_text or "")
-        )
+        equipment = expected.get(device.room_text) if expected and device.room_text else None
+        result.replies[key] = Reply(mark.epoch, mark.seq or None, 0, wanted, equipment)
 
 
 def _expected(devices: dict[int, Known]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Word to the apps above that a room or device changed in a way they may have to follow: a timer row, due at once.
+"""Word to the apps above that a room, device or fault changed in a way they may have to follow: a timer row, due at once.
 
 The fleet does not know who listens (workers.tasks.detection brings tickets in line).
 """
@@ -13,6 +13,7 @@ from foundation import timers
 
 ROOM_CHANGED = "room.changed"  # kinds of timers; the subject is the id
 DEVICE_CHANGED = "device.changed"
+FAULT_CHANGED = "fault.changed"
 
 
 def rooms_changed(room_ids: Iterable[UUID], *, tenant_id: UUID, at: datetime) -> None:
@@ -23,6 +24,11 @@ def rooms_changed(room_ids: Iterable[UUID], *, tenant_id: UUID, at: datetime) ->
 def devices_changed(device_ids: Iterable[UUID], *, tenant_id: UUID, at: datetime) -> None:
     """Watched from now on, no longer, or in another room."""
     _tell(DEVICE_CHANGED, device_ids, tenant_id=tenant_id, at=at)
+
+
+def faults_changed(fault_ids: Iterable[UUID], *, tenant_id: UUID, at: datetime) -> None:
+    """Raised or ended (fleet.faults)."""
+    _tell(FAULT_CHANGED, fault_ids, tenant_id=tenant_id, at=at)
 
 
 def _tell(kind: str, ids: Iterable[UUID], *, tenant_id: UUID, at: datetime) -> None:

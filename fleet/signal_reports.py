@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from fleet.heartbeat_format import Signal
-from fleet.telemetry_form import bits
+from fleet.telemetry_form import NULL, bits
 
 UNKNOWN, UNHEALTHY = "unknown", "unhealthy"
 MOST_STATES = 500  # of one device: one that invents names at every heartbeat fills no table
@@ -41,16 +42,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The signals of one heartbeat: as sent, and as the bits of its point."""
+    """What a heartbeat says beside its figures."""
 
     signals: Reported
-    healthy: int
-    unhealthy: int
+    digest: bytes  # of signals and versions as they were sent
+    bits: str  # its point's healthy and unhealthy, in the form of COPY
 
 
-def read(raw: bytes) -> Report:
+def read(signals: bytes, versions: bytes) -> Report:
     """Most devices say the same most of the time, so short texts are read once. Raises ValueError."""
-    return _kept(raw) if len(raw) <= _CACHED_BYTES else _parse(raw)
+    if len(signals) + len(versions) > _CACHED_BYTES:
+        return _parse(signals, versions)
+    return _kept(signals, versions)
 
 
 def changes(known: Known, reported: Reported) -> Iterator[Change]:
@@ -89,9 +92,11 @@ def _said_of(known: Known, signal: str, instances: list[str], state: str) -> Ite
             yield Change(signal, instance, before[0], state, "")
 
 
-def _parse(raw: bytes) -> Report:
+def _parse(raw: bytes, versions: bytes) -> Report:
     signals = _read(raw)
-    return Report(signals, *bits(_states(signals)))
+    healthy, unhealthy = bits(_states(signals))
+    digest = blake2b(raw + b"\0" + versions, digest_size=16).digest()
+    return Report(signals, digest, f"{healthy or NULL}\t{unhealthy or NULL}")
 
 
 _kept = lru_cache(maxsize=4096)(_parse)

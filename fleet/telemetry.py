@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 
 from fleet.telemetry_form import COLUMNS, METRICS, added, line_of, natural, signals_of
 
@@ -46,14 +45,6 @@ ON CONFLICT (tenant_id, device_key, epoch) DO UPDATE SET
     seq = excluded.seq, seen_at = excluded.seen_at, due_at = excluded.due_at, digest = excluded.digest,
     lost = excluded.lost
 """
-_LOCK = """
-SELECT mark.device_key, mark.epoch, mark.seq, mark.digest, mark.lost, mark.suspected_at IS NOT NULL,
-    (extract(epoch FROM mark.seen_at) * 1000)::bigint, (extract(epoch FROM mark.due_at) * 1000)::bigint
-FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (tenant_id, device_key)
-JOIN fleet_watermark AS mark USING (tenant_id, device_key)
-ORDER BY mark.tenant_id, mark.device_key, mark.epoch
-FOR NO KEY UPDATE OF mark
-"""
 
 
 class Mark:
@@ -63,7 +54,7 @@ class Mark:
 
     def __init__(
         self, tenant: str, device_key: int, epoch: str, seq: int, digest: int | None, lost: int, suspected: bool,
-        seen_ms: int, due_ms: int | None,
+        seen_ms: int,
     ) -> None:  # fmt: skip
         self.tenant = tenant
         self.device_key = device_key
@@ -73,47 +64,27 @@ class Mark:
         self.lost = lost  # how many never came
         self.suspected = suspected  # that this epoch is used twice
         self.seen_ms = seen_ms
-        self.due_ms = due_ms
+        self.due_ms: int | None = None
 
 
-Marks = dict[tuple[int, str], Mark]  # by device key and epoch
-
-
-def lock_marks(wanted: Mapping[tuple[int, str], str], *, at: datetime) -> Marks:
-    """The watermarks of (device key, epoch), which belong to the tenants given as text, locked in the order of
-    their keys; made where there are none."""
-    tenants = {key: tenant for (key, _), tenant in wanted.items()}
+def make_marks(wanted: Sequence[tuple[str, int, str]]) -> None:
+    """Watermarks of (tenant, device key, epoch) that were never heard of, in the order of their keys."""
     with connection.cursor() as cursor:
-        marks = _locked(cursor, tenants)
-        missing = sorted(wanted.keys() - marks.keys())
-        if missing:
-            cursor.execute(
-                "INSERT INTO fleet_watermark (tenant_id, device_key, epoch, seq, seen_at) "
-                "SELECT tenant_id, device_key, epoch, 0, %s "
-                "FROM unnest(%s::uuid[], %s::bigint[], %s::text[]) AS new (tenant_id, device_key, epoch) "
-                "ON CONFLICT DO NOTHING",
-                [
-                    datetime.fromtimestamp(0, tz=UTC),
-                    [wanted[pair] for pair in missing],
-                    [key for key, _ in missing],
-                    [epoch for _, epoch in missing],
-                ],
-            )
-            marks |= _locked(cursor, {key: tenants[key] for key, _ in missing})
-    return marks
-
-
-def _locked(cursor: CursorWrapper, tenants: Mapping[int, str]) -> Marks:
-    keys = sorted(tenants)
-    cursor.execute(_LOCK, [array(tenants[key] for key in keys), array(map(str, keys))])
-    return {
-        (key, epoch): Mark(tenants[key], key, epoch, seq, digest, lost, suspected, seen_ms, due_ms)
-        for key, epoch, seq, digest, lost, suspected, seen_ms, due_ms in cursor.fetchall()
-    }
+        cursor.execute(
+            "INSERT INTO fleet_watermark (tenant_id, device_key, epoch, seq, seen_at) "
+            "SELECT tenant_id, device_key, epoch, 0, timestamptz 'epoch' "
+            "FROM unnest(%s::uuid[], %s::bigint[], %s::text[]) AS new (tenant_id, device_key, epoch) "
+            "ORDER BY tenant_id, device_key, epoch ON CONFLICT DO NOTHING",
+            [
+                [tenant for tenant, _, _ in wanted],
+                [key for _, key, _ in wanted],
+                [epoch for _, _, epoch in wanted],
+            ],
+        )
 
 
 def array(plain: Iterable[str]) -> str:
-    """An array literal of values that need no quoting (numbers, UUIDs): a tenth of what adapting a list costs."""
+    """An array literal of values that need no quoting (numbers, UUIDs, letters): a tenth of what a list costs."""
     return "{" + ",".join(plain) + "}"
 
 
@@ -144,15 +115,14 @@ def _mark_line(mark: Mark) -> str:
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def suspect(marks: Iterable[Mark], *, at: datetime) -> None:
-    """Remember that these epochs were told of once."""
+def suspect(mark: Mark, *, at: datetime) -> None:
+    """Remember that this epoch was told of."""
     with connection.cursor() as cursor:
-        for mark in marks:
-            cursor.execute(
-                "UPDATE fleet_watermark SET suspected_at = %s "
-                "WHERE tenant_id = %s AND device_key = %s AND epoch = %s",
-                [at, mark.tenant, mark.device_key, mark.epoch],
-            )
+        cursor.execute(
+            "UPDATE fleet_watermark SET suspected_at = %s "
+            "WHERE tenant_id = %s AND device_key = %s AND epoch = %s",
+            [at, mark.tenant, mark.device_key, mark.epoch],
+        )
 
 
 # What is late, kept apart, or to be computed -------------------------------------------------------------------

@@ -24,6 +24,7 @@ BIT = {signal: 1 << position for position, signal in enumerate(SIGNALS)}
 METRICS = ("cpu_pct", "mem_pct", "disk_free_pct", "rtt_ms", "loss_pct", "temp_c")
 COLUMNS = ("cpu", "mem", "disk", "rtt", "loss", "temp")  # of fleet_point, in the order of METRICS
 SCALE = 10
+NULL = r"\N"  # in the form of COPY
 LEAST, MOST = -32_768, 32_767  # what a smallint holds; figures beyond it are cut
 
 # A line of a rollup: five-minute bucket of the hour (0 to 11), heartbeats, mean, least and most of each metric,

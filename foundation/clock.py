@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
-_pinned: ContextVar[list[datetime] | None] = ContextVar("pinned_time", default=None)  # empty until first asked
+_pinned: ContextVar[list[datetime] | None] = ContextVar(
+    "pinned_time", default=None
+)  # empty until first asked
 
 
 def now() -> datetime:

@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import IO, cast
 from uuid import UUID
 
 from django.core.files.base import File
 from django.core.files.storage import default_storage
+from django.db import transaction
 
 from foundation.errors import NotValid
 from foundation.models import StoredFile
@@ -106,6 +108,12 @@ def store(
 
 def open_stored(row: StoredFile) -> IO[bytes]:
     return cast(IO[bytes], default_storage.open(row.path, "rb"))
+
+
+def remove(row: StoredFile) -> None:
+    """The row now, its content once the transaction has committed. The tenant is entered."""
+    StoredFile.objects.for_tenant(row.tenant_id).filter(id=row.id).delete()
+    transaction.on_commit(partial(default_storage.delete, row.path))
 
 
 def clean_name(name: str) -> str:

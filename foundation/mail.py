@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from foundation import outbox
+from foundation import outbox, secrets
 from foundation.models import OutboxEntry
 
 KIND = "mail"
+HERE = "{secret}"  # in the text, where the secret goes when the mail is sent
+FIELD = "mail.secret"
 
 
-def queue(*, tenant_id: UUID, to: str, subject: str, text: str, at: datetime) -> OutboxEntry:
-    """A plain-text mail to one address. The tenant is entered."""
-    payload = {"to": to, "subject": " ".join(subject.split()), "text": text}
+def queue(
+    *, tenant_id: UUID, to: str, subject: str, text: str, secret: str | None = None, at: datetime
+) -> OutboxEntry:
+    """A plain-text mail to one address. `secret` is kept encrypted until it takes the place of HERE in `text`.
+
+    The tenant is entered.
+    """
+    payload: dict[str, Any] = {"to": to, "subject": " ".join(subject.split()), "text": text}
+    if secret is not None:
+        payload["sealed"] = secrets.seal(secret, tenant_id=tenant_id, field=FIELD).decode()
     return outbox.add(tenant_id=tenant_id, lane=f"mail:{to}"[:80], kind=KIND, payload=payload, at=at)
+
+
+def text_of(payload: dict[str, Any], *, tenant_id: UUID) -> str:
+    """What the reader gets."""
+    text: str = payload["text"]
+    if "sealed" not in payload:
+        return text
+    return text.replace(HERE, secrets.unseal(payload["sealed"].encode(), tenant_id=tenant_id, field=FIELD))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -16,18 +15,13 @@ from django.db.models import Count, Q
 
 from fleet import counters, health
 from fleet.models import Room
-from incidents.models import FaultSpan, Incident
+from incidents.models import FaultSpan, Incident, IncidentRoom
 from incidents.severity import Severity
 
 PREFIX = "incidents."
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where and how heavily a ticket counted: if this changes, one span ends and another begins."""
-
-    room_id: UUID | None
-    severity: int
+Where = tuple[UUID, UUID]  # a ticket and a room it counts in
 
 
 def counts(incident: Incident) -> bool:
@@ -45,8 +39,8 @@ class Tally:
     def __init__(self, tenant_id: UUID) -> None:
         self.tenant_id = tenant_id
         self._figures: Counter[str] = Counter()
-        self._was: dict[UUID, _Place] = {}
-        self._is: dict[UUID, _Place] = {}
+        self._was: dict[Where, int] = {}  # severity: if it changes, one span ends and another begins
+        self._is: dict[Where, int] = {}
 
     def was(self, incidents: Iterable[Incident]) -> None:
         """As they were before the change."""
@@ -56,35 +50,44 @@ class Tally:
         """As they are after it."""
         self._note(incidents, self._is, 1)
 
-    def _note(self, incidents: Iterable[Incident], places: dict[UUID, _Place], amount: int) -> None:
-        for incident in incidents:
-            if counts(incident):
-                places[incident.id] = _Place(incident.room_id, incident.severity)
-                for name in names_of(incident.state, incident.severity):
-                    self._figures[name] += amount
+    def _note(self, incidents: Iterable[Incident], places: dict[Where, int], amount: int) -> None:
+        counted = [incident for incident in incidents if counts(incident)]
+        many = rooms_of(self.tenant_id, counted)
+        for incident in counted:
+            for room_id in many.get(incident.id, ()):
+                places[incident.id, room_id] = incident.severity
+            for name in names_of(incident.state, incident.severity):
+                self._figures[name] += amount
 
     def write(self, *, at: datetime) -> None:
         """Rooms are locked in the order of their ids, counters after them."""
-        ended = {key: place for key, place in self._was.items() if self._is.get(key) != place}
-        begun = {key: place for key, place in self._is.items() if self._was.get(key) != place}
+        ended = {key: heavy for key, heavy in self._was.items() if self._is.get(key) != heavy}
+        begun = {key: heavy for key, heavy in self._is.items() if self._was.get(key) != heavy}
         if ended:
-            running = FaultSpan.objects.for_tenant(self.tenant_id).filter(incident_id__in=list(ended))
-            running.filter(ended_at=None).update(ended_at=at)
-        spans = [
-            FaultSpan(
-                tenant_id=self.tenant_id,
-                incident_id=key,
-                room_id=place.room_id,
-                severity=place.severity,
-                started_at=at,
+            running = FaultSpan.objects.for_tenant(self.tenant_id).filter(
+                incident_id__in={incident_id for incident_id, _ in ended},
+                room_id__in={room_id for _, room_id in ended},
+                ended_at=None,
             )
-            for key, place in begun.items()
-            if place.room_id is not None
-        ]
-        if spans:
-            FaultSpan.objects.for_tenant(self.tenant_id).bulk_create(spans)
+            ids = [
+                key
+                for key, incident_id, room_id in running.values_list("id", "incident_id", "room_id")
+                if (incident_id, room_id) in ended
+            ]
+            FaultSpan.objects.for_tenant(self.tenant_id).filter(id__in=ids).update(ended_at=at)
+        if begun:
+            FaultSpan.objects.for_tenant(self.tenant_id).bulk_create(
+                FaultSpan(
+                    tenant_id=self.tenant_id,
+                    incident_id=incident_id,
+                    room_id=room_id,
+                    severity=heavy,
+                    started_at=at,
+                )
+                for (incident_id, room_id), heavy in begun.items()
+            )
         with counters.gathered():
-            changes = _of_rooms(ended.values(), begun.values())
+            changes = _of_rooms(ended, begun)
             if changes:
                 health.faults_changed(changes, at=at)
             counters.add(
@@ -96,12 +99,22 @@ class Tally:
             )
 
 
-def _of_rooms(ended: Iterable[_Place], begun: Iterable[_Place]) -> dict[UUID, health.FaultChange]:
+def rooms_of(tenant_id: UUID, incidents: Iterable[Incident]) -> dict[UUID, set[UUID]]:
+    """The rooms each ticket is about now; a query only where some have no device."""
+    found = {each.id: {each.room_id} - {None} for each in incidents if each.device_id is not None}
+    many = [each.id for each in incidents if each.device_id is None]
+    if many:
+        rows = IncidentRoom.objects.for_tenant(tenant_id).filter(incident_id__in=many, left_at=None)
+        for incident_id, room_id in rows.values_list("incident_id", "room_id"):
+            found.setdefault(incident_id, set()).add(room_id)
+    return {key: {room_id for room_id in rooms if room_id is not None} for key, rooms in found.items()}
+
+
+def _of_rooms(ended: Mapping[Where, int], begun: Mapping[Where, int]) -> dict[UUID, health.FaultChange]:
     amounts: Counter[tuple[UUID, bool]] = Counter()
     for places, amount in ((ended, -1), (begun, 1)):
-        for place in places:
-            if place.room_id is not None:
-                amounts[place.room_id, Severity(place.severity).makes_unhealthy] += amount
+        for (_, room_id), severity in places.items():
+            amounts[room_id, Severity(severity).makes_unhealthy] += amount
     rooms = {room_id for (room_id, _), amount in amounts.items() if amount}
     return {
         room_id: health.FaultChange(faults=amounts[room_id, True], warnings=amounts[room_id, False])
@@ -130,11 +143,19 @@ def _true_faults(tenant_id: UUID) -> dict[UUID, health.FaultChange]:
     rooms = Room.objects.for_tenant(tenant_id).filter(~Q(open_faults=0) | ~Q(open_warnings=0))
     found = {room_id: health.FaultChange() for room_id in rooms.values_list("id", flat=True)}
     heavy = Q(severity__lte=Severity.IMPORTANT)
-    rows = Incident.objects.for_tenant(tenant_id).open().filter(suppressed=False, room__isnull=False)
-    for room_id, faults, warnings in (
-        rows.order_by()
-        .values_list("room_id")
-        .annotate(faults=Count("id", filter=heavy), warnings=Count("id", filter=~heavy))
-    ):
-        found[room_id] = health.FaultChange(faults=faults, warnings=warnings)
+    own = Incident.objects.for_tenant(tenant_id).open().filter(suppressed=False)
+    single = own.filter(room__isnull=False, device__isnull=False).order_by().values_list("room_id")
+    several = IncidentRoom.objects.for_tenant(tenant_id).filter(
+        left_at=None,
+        incident__state__in=Incident.OPEN_STATES,
+        incident__suppressed=False,
+        incident__device=None,
+    )
+    heavy_of_many = Q(incident__severity__lte=Severity.IMPORTANT)
+    for rows, is_heavy in ((single, heavy), (several.order_by().values_list("room_id"), heavy_of_many)):
+        for room_id, faults, warnings in rows.annotate(
+            faults=Count("id", filter=is_heavy), warnings=Count("id", filter=~is_heavy)
+        ):
+            known = found.get(room_id, health.FaultChange())
+            found[room_id] = health.FaultChange(known.faults + faults, known.warnings + warnings)
     return found

@@ -12,24 +12,32 @@ from typing import Any
 from uuid import UUID
 
 from fleet.heartbeats import Changes, SignalChange
-from fleet.models import Device, SignalState
+from fleet.models import Device, Fault, SignalState
 from foundation import timers
 from foundation.context import tenant
 from foundation.tenant_tables import TenantQuerySet
-from incidents import watching
+from incidents import causes, opening, watching
 from incidents.counting import Tally
 from incidents.evaluation import Key, Outcome, Wanted, key_of, reconcile
-from incidents.facts import UNHEALTHY
-from incidents.lifecycle import reopen_all
+from incidents.facts import UNHEALTHY, UNKNOWN, Finding
+from incidents.lifecycle import HEALTHY, reopen_all, resolve_all
 from incidents.models import Incident, IncidentEntry
 from incidents.moves import held
+from incidents.opening import open_incidents
 from incidents.rules import RULES, Source
+from incidents.severity import Severity
 from incidents.signal_values import effective
 from incidents.states import OPEN, Event
 from incidents.timeline import Line, write
 
 BUSY = timedelta(seconds=1)  # until a row another worker holds is looked at again
 DERIVED = frozenset(key for key, rule in RULES.items() if rule.derived)
+HELD_BY = {  # a signal that explains others: those others
+    holder: frozenset(key for key, rule in RULES.items() if holder in rule.held_by)
+    for each in RULES.values()
+    for holder in each.held_by
+}
+REPLACES = {rule.replaced_by: rule.key for rule in RULES.values() if rule.replaced_by}
 REPORTED = frozenset(key for key, rule in RULES.items() if rule.source is Source.DEVICE)
 
 
@@ -97,9 +105,11 @@ def evaluate_devices(tenant_id: UUID, device_ids: Iterable[UUID], *, at: datetim
     return outcome
 
 
-def evaluate_signal(tenant_id: UUID, signal: str, *, at: datetime) -> Outcome:
-    """A signal was turned on: what is unhealthy now becomes a fault. Of an entered tenant."""
-    rows = SignalState.objects.for_tenant(tenant_id).filter(signal=signal, state=UNHEALTHY)
+def evaluate_signal(tenant_id: UUID, signal: str, room_ids: Iterable[UUID], *, at: datetime) -> Outcome:
+    """A signal was turned on in rooms: what is unhealthy now becomes a fault. Of an entered tenant."""
+    rows = SignalState.objects.for_tenant(tenant_id).filter(
+        signal=signal, state=UNHEALTHY, device__room_id__in=list(room_ids)
+    )
     keys = {(row.device_id, row.signal, row.instance) for row in rows}
     wanted = Wanted(pairs={key[:2] for key in keys}, turned=keys)
     return reconcile(tenant_id, wanted, at=at) if keys else Outcome()
@@ -113,7 +123,9 @@ def recheck(tenant_id: UUID, incident_id: UUID, *, at: datetime) -> bool:
     known = Incident.objects.for_tenant(tenant_id).filter(id=incident_id).select_related("device").first()
     if known is None or known.device is None or known.device.status != Device.Status.ENROLLED:
         return False
-    of_signal = effective(tenant_id).of(known.signal)
+    if known.parent_id is not None and known.cause == "duplicate":
+        return False  # merged: the other ticket stands for it
+    of_signal = effective(tenant_id, [known.room_id] if known.room_id else ()).of(known.signal, known.room_id)
     rows = _states(tenant_id, (known.device.id, known.signal, known.instance)).select_for_update(no_key=True)
     row = rows.first()
     if row is None or row.state != UNHEALTHY or row.watch_until is not None:
@@ -125,6 +137,48 @@ def recheck(tenant_id: UUID, incident_id: UUID, *, at: datetime) -> bool:
     return bool(found)
 
 
+def release_held(tenant_id: UUID, cause_id: UUID, *, at: datetime) -> Outcome:
+    """Some time after a common cause was over: what is still at fault gets tickets of its own. Of an entered tenant."""
+    found = causes.left_over(tenant_id, cause_id, at=at)
+    if found is None:
+        return Outcome()
+    cause, keys = found
+    pairs = {key[:2] for key in keys}
+    rows = SignalState.objects.for_tenant(tenant_id).filter(
+        device_id__in={key[0] for key in keys}, signal__in={key[1] for key in keys}, state=UNHEALTHY
+    )
+    left = {
+        row.id: row for row in rows.order_by("device_id", "signal", "instance").select_for_update(no_key=True)
+    }
+    waited = {row_id: at for row_id, row in left.items() if key_of(row) in keys}
+    watching.begin(left, waited, tenant_id=tenant_id)  # their own watching periods are long over
+    return reconcile(tenant_id, Wanted(pairs=pairs, parents=dict.fromkeys(keys, cause.id)), at=at)
+
+
+def evaluate_fault(tenant_id: UUID, fault_id: UUID, *, at: datetime) -> Outcome:
+    """A fault found below us (fleet.faults) was raised or has ended. Of an entered tenant; safe to repeat."""
+    fault = Fault.objects.for_tenant(tenant_id).select_related("device__room").filter(id=fault_id).first()
+    rule = RULES.get(fault.kind) if fault is not None else None
+    if fault is None or rule is None:
+        return Outcome()
+    device = fault.device
+    if fault.ended_at is not None:
+        same = Incident.objects.for_tenant(tenant_id).filter(
+            device=device, signal=fault.kind, instance=fault.subject, state__in=OPEN
+        )
+        if Fault.objects.for_tenant(tenant_id).filter(
+            device=device, kind=fault.kind, subject=fault.subject, ended_at=None
+        ):
+            return Outcome()
+        ids = list(same.values_list("id", flat=True))
+        return Outcome(resolved=len(resolve_all(tenant_id, ids, cause=HEALTHY, at=at)))
+    quiet = device.room is not None and (device.room.suppressed_until or at) > at
+    finding = Finding(fault.subject, fault.summary, fault.evidence, fault.raised_at)
+    severity = rule.severity or Severity.IMPORTANT
+    opened = open_incidents(tenant_id, [opening.Fault(device, rule, finding, severity, quiet)], at=at)
+    return Outcome(len(opened.new), len(opened.reopened))
+
+
 def _want(wanted: Wanted, change: SignalChange) -> None:
     key = (change.device_id, change.signal, change.instance)
     wanted.pairs.add(key[:2])
@@ -132,6 +186,17 @@ def _want(wanted: Wanted, change: SignalChange) -> None:
         wanted.recovered.add(key)
     elif change.before != UNHEALTHY:
         wanted.turned.add(key)
+    if change.after != change.before and UNHEALTHY in (change.after, change.before):
+        wanted.turns[key] += 1
+    for explained in HELD_BY.get(change.signal, ()):
+        wanted.pairs.add((change.device_id, explained))
+        if change.after != UNHEALTHY:
+            wanted.unexplained.add((change.device_id, explained))
+    if change.signal in REPLACES:
+        pair = (change.device_id, REPLACES[change.signal])
+        wanted.pairs |= {pair, key[:2]}
+        if change.after == UNKNOWN:
+            wanted.unexplained.add(pair)
 
 
 def _reconcile_each(by_tenant: dict[UUID, Wanted], *, at: datetime) -> Outcome:

@@ -14,6 +14,7 @@ from uuid import UUID
 from fleet.models import SignalState
 from foundation import timers
 from foundation.errors import NotValid
+from incidents.dependencies import HELD_FOR
 from incidents.errors import IncidentClosed, NotInThisState
 from incidents.models import Incident, IncidentEntry
 from incidents.moves import Move, carry_out, held
@@ -26,6 +27,7 @@ from tenancy.models import Membership, Person
 
 CLOSE = "close_incident"  # kinds of timers; the subject is the ticket's id
 RECHECK = "recheck"
+RELEASE = "release_held"  # of a common cause: what it still holds back gets tickets of its own
 SHORTEST_RECHECK = timedelta(minutes=1)  # for signals without a watching period
 
 CAUSES: Mapping[str, str] = {  # why a person resolves a ticket
@@ -145,7 +147,8 @@ def resolve(
     hold(incident)
     _require(incident, Event.RESOLVE, "This ticket is resolved already.")
     _resolve([incident], cause=cause, at=at, author=Author(by, by_operator), text=text)
-    watch = effective(incident.tenant_id).watch_of(incident.signal)
+    rooms = [incident.room_id] if incident.room_id is not None else []
+    watch = effective(incident.tenant_id, rooms).watch_of(incident.signal, incident.room_id)
     due_at = at + (watch or SHORTEST_RECHECK)
     timers.set_timer(RECHECK, str(incident.id), due_at=due_at, tenant_id=incident.tenant_id)
 
@@ -227,7 +230,12 @@ def _resolve(incidents: Sequence[Incident], *, cause: str, at: datetime, author:
     values = {"resolved_at": at, "cause": cause, "due_at": None}
     carry_out(incidents, Move(Event.RESOLVE, at, author, values, text, audited={"cause": cause}))
     due_at = at + terms_of(tenant_id).close_after
-    timers.set_timers([(CLOSE, str(each.id), due_at, {}) for each in incidents], tenant_id=tenant_id)
+    wanted: list[tuple[str, str, datetime, dict[str, Any]]] = []
+    for each in incidents:
+        wanted.append((CLOSE, str(each.id), due_at, {}))
+        if each.cause_key:
+            wanted.append((RELEASE, str(each.id), at + HELD_FOR, {}))
+    timers.set_timers(wanted, tenant_id=tenant_id)
 
 
 def _watched_until(incident: Incident) -> datetime | None:

@@ -31,8 +31,9 @@ Kind = IncidentEntry.Kind
 Key = tuple[UUID, str, str]  # device, signal, instance
 # Nothing diagnoses or repairs by itself yet, so a new ticket goes on to the queue at once.
 FIRST_STATE = states.after(Event.QUEUE, State.NEW) or State.NEW
+ONE_PER_FAULT = "(tenant_id, device_id, signal, instance) WHERE closed_at IS NULL"
 _COLUMNS = [each for each in Incident._meta.concrete_fields if each.column]
-_REFRESHED = ("summary", "evidence", "fault_at", "severity", "suppressed", "room_id")
+_REFRESHED = ("summary", "evidence", "fault_at", "severity", "suppressed", "room_id", "parent_id")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Fault:
     finding: Finding
     severity: Severity
     suppressed: bool = False
+    parent_id: UUID | None = None  # the cause it outlived
 
     @property
     def key(self) -> Key:
@@ -65,7 +67,8 @@ def open_incident(device: Device, rule: Rule, finding: Finding, *, at: datetime)
 
     Returns it and whether it is new. The device's tenant is entered.
     """
-    opened = open_incidents(device.tenant_id, [Fault(device, rule, finding, rule.severity)], at=at)
+    severity = rule.severity or Severity.IMPORTANT
+    opened = open_incidents(device.tenant_id, [Fault(device, rule, finding, severity)], at=at)
     return (opened.new + opened.reopened + opened.known)[0], bool(opened.new)
 
 
@@ -113,19 +116,19 @@ def _upsert(
         made = [_ticket(fault, terms, next(numbers), at=at) for fault in faults]
         try:
             with transaction.atomic():
-                ids = _insert(made)
+                ids = insert(made, ONE_PER_FAULT)
             break
         except IntegrityError as error:
             if violated_constraint(error) != "incidents_one_per_number" or not tries_left:
                 raise
     new = [each for each in made if each.id in ids]
     outcome.new += new
-    _note_new(tenant_id, new, at=at)
+    note_new(tenant_id, new, at=at)
     others = ids - {each.id for each in new}
     return held(tenant_id, id__in=list(others)) if others else []
 
 
-def _insert(made: Sequence[Incident]) -> set[UUID]:
+def insert(made: Sequence[Incident], conflict: str) -> set[UUID]:
     """One statement; the ids of the rows as they are: ours where the ticket is new, another's where it was there."""
     row = "(" + ", ".join(["%s"] * len(_COLUMNS)) + ")"
     names = ", ".join(f'"{each.column}"' for each in _COLUMNS)
@@ -137,11 +140,14 @@ def _insert(made: Sequence[Incident]) -> set[UUID]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO incidents_incident ({names}) VALUES {', '.join([row] * len(made))} "  # noqa: S608 - names of our own model
-            "ON CONFLICT (tenant_id, device_id, signal, instance) WHERE closed_at IS NULL "
+            f"ON CONFLICT {conflict} "
             "DO UPDATE SET version = incidents_incident.version RETURNING id",  # changes nothing, holds the row
             parameters,
         )
-        return {found for (found,) in cursor.fetchall()}
+        ids = {found for (found,) in cursor.fetchall()}
+    for each in made:
+        each._state.adding = each.id not in ids  # so that save() changes the row instead of inserting it again
+    return ids
 
 
 def _ticket(fault: Fault, terms: Terms, number: str, *, at: datetime) -> Incident:
@@ -158,6 +164,7 @@ def _ticket(fault: Fault, terms: Terms, number: str, *, at: datetime) -> Inciden
         summary=fault.finding.summary,
         evidence=dict(fault.finding.evidence),
         suppressed=fault.suppressed,
+        parent_id=fault.parent_id,
         opened_at=at,
         fault_at=fault.began(at=at),
         respond_by=due_at,
@@ -166,7 +173,7 @@ def _ticket(fault: Fault, terms: Terms, number: str, *, at: datetime) -> Inciden
     )
 
 
-def _note_new(tenant_id: UUID, new: Sequence[Incident], *, at: datetime) -> None:
+def note_new(tenant_id: UUID, new: Sequence[Incident], *, at: datetime) -> None:
     if not new:
         return
     lines = []
@@ -195,6 +202,7 @@ def _refresh(tenant_id: UUID, kept: Sequence[Incident], wanted: Mapping[Key, Fau
         if each.state == State.RESOLVED:
             each.fault_at, each.severity = fault.began(at=at), fault.severity
             each.suppressed, each.room_id = fault.suppressed, fault.device.room_id
+            each.parent_id = fault.parent_id  # one merged into another stands for itself again
     if kept:
         Incident.objects.for_tenant(tenant_id).bulk_update(kept, _REFRESHED)
 

@@ -38,7 +38,9 @@ def figures(*, at: datetime) -> Iterator[Figure]:
             )
             due, oldest_s = cursor.fetchone()
             yield Figure(f"{name}_due", f"Rows of {name} whose time has come", float(due))
-            yield Figure(f"{name}_oldest_seconds", f"How long the oldest due row of {name} waits", float(oldest_s))
+            yield Figure(
+                f"{name}_oldest_seconds", f"How long the oldest due row of {name} waits", float(oldest_s)
+            )
         cursor.execute("SELECT state, count(*) FROM fleet_room GROUP BY state")
         for state, rooms in cursor.fetchall():
             yield Figure("rooms", "Rooms by state", float(rooms), {"state": state})
@@ -50,7 +52,9 @@ def _streams() -> Iterator[Figure]:
     try:
         for shard in stream.shards():
             waiting = float(stream.length(client, shard))
-            yield Figure("heartbeats_waiting", "Accepted requests not yet ingested", waiting, {"shard": str(shard)})
+            yield Figure(
+                "heartbeats_waiting", "Accepted requests not yet ingested", waiting, {"shard": str(shard)}
+            )
     except redis.RedisError:
         yield Figure("redis_up", "Whether Redis answers", 0.0)
     else:

@@ -136,8 +136,10 @@
   }
   document.addEventListener("htmx:beforeRequest", (event) => { if (isPoll(event) && document.hidden) event.preventDefault(); });
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (!isPoll(event)) return;
-    if (event.detail.successful) { shownAt = new Date(); stopped(false); } else stopped(true);
+    if (isPoll(event) && event.detail.successful) { shownAt = new Date(); stopped(false); }
   });
+  for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) { // not an abort: something newer took its place
+    document.addEventListener(failure, (event) => { if (isPoll(event)) stopped(true); });
+  }
   document.addEventListener("visibilitychange", () => { if (!document.hidden) htmx.trigger(document.body, "greenroom:refresh"); });
 })();

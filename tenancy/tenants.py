@@ -49,7 +49,7 @@ def create_tenant(
 def add_person(
     user: User, *, to: Tenant, role: str, kind: str = Membership.Kind.MEMBER, at: datetime
 ) -> Person:
-    """Let `user` enter `to` with the role of that key, over all rooms. Raises NotFound for no such role.
+    """Let `user` enter `to` with the role of that key, over all rooms; "" for none yet. Raises NotFound for no such role.
 
     Repeating it changes nothing. `kind` OPERATOR: the operator's people, whose rights come from their own
     organisation; they are a Person of the customer so that tickets can name them.
@@ -63,7 +63,7 @@ def add_person(
             person.ended_at, is_new = None, True
         if is_new:
             audit.record("person.create", person, tenant_id=to.id, at=at, after={"name": user.name})
-        if kind == Membership.Kind.MEMBER:
+        if kind == Membership.Kind.MEMBER and role:
             wanted = Role.objects.for_tenant(to).filter(key=role).first()
             if wanted is None:
                 raise NotFound(f"There is no role {role}.")

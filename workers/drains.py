@@ -20,6 +20,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.utils import DataError, IntegrityError
 
+from enrollment import copies
 from fleet import heartbeats, silence, stream
 from fleet.heartbeats import Changes
 from fleet.models import Device
@@ -227,8 +228,9 @@ def _record_copies(changes: Changes, *, at: datetime) -> None:
                 device,
                 tenant_id=copy.tenant_id,
                 at=at,
-                after={"sign": "two contents under one number", "epoch": copy.epoch},
+                after={"sign": copies.Sign.TWO_CONTENTS, "epoch": copy.epoch},
             )
+            copies.quarantine(device, copies.Sign.TWO_CONTENTS, at=at)
 
 
 def _pause(failures: int, ends: float) -> None:

@@ -6,8 +6,8 @@ import smtplib
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.utils.html import strip_tags
 
+from foundation import mail
 from foundation.outbox import Delivery, Refused, TryLater
 
 PERMANENT = range(500, 600)
@@ -21,8 +21,8 @@ def send(delivery: Delivery) -> None:
     payload = delivery.payload
     domain = settings.DEFAULT_FROM_EMAIL.rsplit("@", 1)[-1].strip("> ")
     message = EmailMessage(
-        subject=strip_tags(payload["subject"]),
-        body=payload["text"],
+        subject=payload["subject"],
+        body=mail.text_of(payload, tenant_id=delivery.tenant_id),
         to=[payload["to"]],
         headers={"Message-ID": f"<{delivery.id}@{domain}>", "Auto-Submitted": "auto-generated"},
     )

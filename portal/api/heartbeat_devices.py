@@ -115,29 +115,28 @@ class Devices:
         self._polls = 0
         self._database = LookUps()
         self._poll_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="poll")
-        self._fresh_until = 0.0
-        self._offset_s = 0.0
+        self.fresh_until = 0.0  # monotonic: until then changes are being heard of
+        self.offset_s = 0.0  # from the monotonic clock to the database's
         self._told_away = False
 
     # Time, and whether we may let anybody in
 
-    @property
     def fresh(self) -> bool:
         """Whether changes are being heard of."""
-        return time.monotonic() < self._fresh_until
+        return time.monotonic() < self.fresh_until
 
     def now_s(self) -> float:
         """Database time in seconds since 1970, without asking it."""
-        return time.monotonic() + self._offset_s
+        return time.monotonic() + self.offset_s
 
     # Letting in
 
-    def known(self, authorization: str) -> Known | None:
+    def known(self, authorization: str, mono_s: float) -> Known | None:
         """The device of an Authorization header looked up before, while its token lives."""
         known = self._known.get(authorization[PREFIX_LENGTH:ID_END])
         if known is None or not hmac.compare_digest(known.header_digest, digest(authorization)):
             return None
-        if self.now_s() >= known.ends_at:
+        if mono_s + self.offset_s >= known.ends_at:
             del self._known[known.public_id]
             return None
         return known
@@ -196,7 +195,7 @@ class Devices:
             try:
                 await self._poll()
             except Away:
-                self._fresh_until = 0.0
+                self.fresh_until = 0.0
                 if not self._told_away:
                     log.warning("The database is away, devices are told to wait")
                 self._told_away = True
@@ -217,7 +216,7 @@ class Devices:
         halfway = (before + time.monotonic()) / 2
         renewed = OffsetClock()
         renewed.renew(found.database_time, monotonic_s=halfway)
-        self._offset_s = renewed.now().timestamp() - time.monotonic()
+        self.offset_s = renewed.now().timestamp() - time.monotonic()
         fresh = set(found.changes) - self._handled
         self.forget({public_id for public_id, _ in fresh})
         self._handled = set(found.changes)
@@ -225,7 +224,7 @@ class Devices:
         for tenant_id, interval_s in found.intervals:
             if tenant_id in self._paces:
                 self._paces[tenant_id].interval_s = interval_s
-        self._fresh_until = before + STALE_S
+        self.fresh_until = before + STALE_S
 
     def _tidy(self) -> None:
         """Tokens that ended unused, and allowances of devices that are gone, are dropped."""
@@ -248,7 +247,7 @@ class Changes:
 
 def digest(authorization: str) -> bytes:
     """A token is kept as this, never as it came."""
-    return hashlib.sha256(authorization.encode(errors="surrogateescape")).digest()
+    return hashlib.blake2s(authorization.encode()).digest()
 
 
 def _read_changes(since: datetime | None, with_paces: bool) -> Changes:

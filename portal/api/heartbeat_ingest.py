@@ -32,6 +32,7 @@ PATH = "/device/v1/heartbeats"
 LENGTHS_EVERY_S = 1.0
 LARGE_BYTES = 32_000  # a document the careful reader takes so long for that others must not wait
 BODY_PATIENCE_S = 20.0
+MOMENT_S = 0.004
 SPREAD = 0.2  # of the interval, both ways
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,7 @@ class Ingest:
         self._devices: Devices
         self._batches: Batches
         self._loop: asyncio.AbstractEventLoop
-        self._reading: dict[asyncio.Task[Any], float] = {}  # requests whose body is awaited, since when
-        self._stopping = False
+        self._now: asyncio.Future[None] | None = None
         self._full: set[int] = set()  # shards above the limit
         self._time_text = answers.TimeText()
         self._spread = random.Random()  # noqa: S311 - spreads requests over time, no secret
@@ -70,12 +70,10 @@ class Ingest:
             self._listen,
             self._watch_lengths,
             self._tell_alive,
-            self._end_slow_bodies,
         )
         self._tasks += [self._loop.create_task(each()) for each in keep]
 
     async def _stop(self) -> None:
-        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -101,11 +99,12 @@ class Ingest:
         protocol.response_bytes(*answer)
 
     async def _heartbeats(self, headers: Any, protocol: Any) -> Answer:
-        devices, batches = self._devices, self._batches
-        if not (devices.fresh and batches.ready):
+        """In one piece: every call of a coroutine costs as much as the steps in it."""
+        devices, mono_s = self._devices, time.monotonic()
+        if mono_s >= devices.fresh_until or not self._batches.ready:
             raise Away
         authorization = headers.get("authorization") or ""
-        known = devices.known(authorization)
+        known = devices.known(authorization, mono_s)
         if known is None:
             found = await devices.look_up(authorization)
             if not isinstance(found, Known):
@@ -113,19 +112,23 @@ class Ingest:
             known = found
         if known.shard in self._full:
             raise Away
-        if wait_s := known.allowance.take(time.monotonic()):
+        if wait_s := known.allowance.take(mono_s):
             return answers.too_often(wait_s)
 
         encoding = headers.get("content-encoding")
-        if encoding and encoding.lower() not in ("gzip", "identity"):
-            return answers.unknown_encoding(encoding)
-        body = await self._body(headers, protocol)
-        if encoding and encoding.lower() == "gzip":
+        if encoding:
+            encoding = encoding.lower()
+            if encoding not in ("gzip", "identity"):
+                return answers.unknown_encoding(encoding)
+        body = await self._body(headers.get("content-length"), protocol)
+        if encoding == "gzip":
             body = heartbeat_format.unpack(body)
         request = heartbeat_format.usual(body) or await self._careful(body)
 
-        entry = entry_command(known.shard, known.sent_by, int(devices.now_s() * 1000), body)
-        batch, place = batches.add(known.shard, entry, known.asking)
+        received_ms = int((mono_s + devices.offset_s) * 1000)
+        batch, place = self._batches.add(
+            known.shard, entry_command(known.shard, known.sent_by, received_ms, body), known.asking
+        )
         if not await batch.arrived:
             raise Refused
         reply = batch.replies[place]
@@ -136,21 +139,39 @@ class Ingest:
         epoch = _as_json(request.epoch)
         return answers.accepted(epoch, reply, self._time_text(now_s), next_in_s, known.rotation(now_s))
 
-    async def _body(self, headers: Any, protocol: Any) -> bytes:
-        """Raises BadBody, also for a body that breaks off or does not come to its end."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._reading[task] = time.monotonic()
+    async def _body(self, announced: str | None, protocol: Any) -> bytes:
+        """The body as sent, never more of it than may be.
+
+        Bodies that arrive within a moment are taken together: each that is awaited before it is there wakes this
+        process for itself alone. Raises BadBody, also for one that breaks off or does not come to its end.
+        """
         try:
-            return await _read(headers, protocol)
+            if announced is None:
+                return await asyncio.wait_for(_pieces(protocol), BODY_PATIENCE_S)
+            if int(announced) > heartbeat_format.MAX_BYTES:
+                raise BodyTooLarge(heartbeat_format.MAX_BYTES)
+            arriving = protocol()
+            await self._moment()
+            if not arriving.done():
+                await asyncio.wait_for(arriving, BODY_PATIENCE_S)
+            body: bytes = arriving.result()
+            return body
         except ProtocolClosed:
             raise BadBody("The body broke off.") from None
-        except asyncio.CancelledError:
-            if self._stopping:
-                raise
+        except TimeoutError:
             raise BadBody("The body did not come to its end in time.") from None
-        finally:
-            del self._reading[task]
+
+    def _moment(self) -> asyncio.Future[None]:
+        """Over for all who wait, a few milliseconds after the first began to."""
+        if self._now is None:
+            self._now = self._loop.create_future()
+            self._loop.call_later(MOMENT_S, self._moment_over)
+        return self._now
+
+    def _moment_over(self) -> None:
+        over, self._now = self._now, None
+        if over is not None:
+            over.set_result(None)
 
     async def _careful(self, body: bytes) -> heartbeat_format.Request:
         if len(body) <= LARGE_BYTES:
@@ -158,14 +179,6 @@ class Ingest:
         return await self._loop.run_in_executor(None, heartbeat_format.careful, body)
 
     # What goes on beside the requests
-
-    async def _end_slow_bodies(self) -> None:
-        """A timer for each request would cost more than this: bodies that are too slow are ended together."""
-        while True:
-            await asyncio.sleep(BODY_PATIENCE_S / 4)
-            latest = time.monotonic() - BODY_PATIENCE_S
-            for task in [task for task, since in self._reading.items() if since < latest]:
-                task.cancel()
 
     async def _listen(self) -> None:
         """Hints that credentials changed. Losing one loses nothing: the poll finds it."""
@@ -206,7 +219,7 @@ class Ingest:
         process = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         started_at: datetime | None = None
         while True:
-            if self._devices.fresh and self._batches.ready and not self._full:
+            if self._devices.fresh() and self._batches.ready and not self._full:
                 at = datetime.fromtimestamp(self._devices.now_s(), tz=UTC)
                 started_at = started_at or at
                 try:
@@ -216,20 +229,15 @@ class Ingest:
             await asyncio.sleep(liveness.BEAT_S)
 
 
-async def _read(headers: Any, protocol: Any) -> bytes:
-    """The body as sent, never more of it than may be. Raises BadBody."""
-    announced = headers.get("content-length")
-    if announced is not None:
-        if int(announced) > heartbeat_format.MAX_BYTES:
-            raise BodyTooLarge(heartbeat_format.MAX_BYTES)
-        return bytes(await protocol())
-    parts, size = [], 0
-    async for part in protocol:
-        parts.append(part)
-        size += len(part)
+async def _pieces(protocol: Any) -> bytes:
+    """A body of unknown length. Raises BodyTooLarge."""
+    pieces, size = [], 0
+    async for piece in protocol:
+        pieces.append(piece)
+        size += len(piece)
         if size > heartbeat_format.MAX_BYTES:
             raise BodyTooLarge(heartbeat_format.MAX_BYTES)
-    return b"".join(parts)
+    return b"".join(pieces)
 
 
 def _elsewhere(scope: Any) -> Answer:

@@ -32,6 +32,8 @@ class RefusalMiddleware:
             return errors.not_found(request, exception)
         if isinstance(exception, NotAllowed):
             return errors.permission_denied(request, exception)
-        status, title = next((status, title) for kind, status, title in STATUSES if isinstance(exception, kind))
+        status, title = next(
+            (status, title) for kind, status, title in STATUSES if isinstance(exception, kind)
+        )
         context = {"title": title, "sentence": exception.message}
         return render(request, "errors/refused.html", context, status=status)

@@ -14,8 +14,8 @@ from foundation import clock
 from foundation.context import tenant
 from portal.access import Principal
 from portal.errors import problem
-from portal.sign_in.proofs import vouched_for
 from portal.middleware import provider_access
+from portal.sign_in.proofs import vouched_for
 from tenancy import api_tokens, audit, break_glass, partners, roles, tenants
 from tenancy.audit import Actor
 from tenancy.models import Membership, Tenant, User
@@ -105,9 +105,7 @@ def _member(request: Any) -> Principal | None:
     memberships = tenants.memberships_of(user)
     through = vouched_for(request)  # a directory speaks for its own customer alone
     enterable = [
-        each
-        for each in memberships
-        if each.tenant.kind in WITH_PAGES and through in (None, each.tenant_id)
+        each for each in memberships if each.tenant.kind in WITH_PAGES and through in (None, each.tenant_id)
     ]
     if not enterable:
         return None

@@ -352,4 +352,4 @@ def test_the_cost_of_a_batch_is_the_same_number_of_statements_for_one_change_as_
 
     one = statements(1, at)
     assert statements(8, at + timedelta(hours=1)) == one
-    assert one <= 30
+    assert one <= 34

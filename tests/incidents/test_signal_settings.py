@@ -36,7 +36,7 @@ def device(inside, at):
 def test_without_a_setting_the_values_are_the_rules(inside):
     found = list(effective(inside.id))
     assert [each.rule.key for each in found] == [key for key, rule in RULES.items() if not rule.raised]
-    assert all(each.is_default and each.enabled for each in found)
+    assert all(each.is_default and each.enabled is not each.rule.optional for each in found)
     assert effective(inside.id).of("lamp_broken") is None
 
 

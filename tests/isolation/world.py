@@ -15,7 +15,7 @@ from fleet.models import Device, SignalState
 from foundation.context import tenant
 from foundation.ids import new_id
 from tenancy import api_tokens, assignments
-from tenancy.models import Membership, Person, Role, Tenant, User
+from tenancy.models import Person, Role, Tenant, User
 from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
 from tenancy.tenants import add_person
 from tests.factories.incidents import make_incident
@@ -86,10 +86,7 @@ def _add_scoped(customer: Customer, *, at: datetime) -> None:
     """Somebody with every right of a customer, over the rooms of one group."""
     user = make_user(customer.tenant, at=at, name=f"{customer.canary} scoped")
     with transaction.atomic():
-        person = add_person(
-            user, to=customer.tenant, role="", kind=Membership.Kind.OPERATOR, at=at
-        )  # no role yet
-        Membership.objects.filter(user=user, tenant=customer.tenant).update(kind=Membership.Kind.MEMBER)
+        person = add_person(user, to=customer.tenant, role="", at=at)
     group = ("group", customer.ids["group"])
     with tenant(customer.tenant.id):
         role = Role.objects.for_tenant(customer.tenant).get(key="pro_manager")

@@ -39,6 +39,8 @@ def routes(patterns: list, prefix: str = "") -> list[str]:
 
 
 def test_no_route_for_programs_ends_in_a_slash():
-    programs = [route for route in routes(get_resolver().url_patterns) if route.startswith(("api/", "device/"))]
+    programs = [
+        route for route in routes(get_resolver().url_patterns) if route.startswith(("api/", "device/"))
+    ]
     assert programs
     assert [route for route in programs if route.endswith("/")] == []

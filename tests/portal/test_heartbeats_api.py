@@ -74,7 +74,7 @@ def post_until(ingest: IngestProcess, token: str, wanted: Callable[[Answer], boo
     def comes() -> bool:
         answers.append(ingest.post(token, BODY))
         assert answers[-1].status != 429
-        time.sleep(0.0 if wanted(answers[-1]) else 0.5)
+        time.sleep(0.0 if wanted(answers[-1]) else 1.0)
         return wanted(answers[-1])
 
     wait_until(comes, ingest)

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from fleet import stream, telemetry
+from foundation import clock
 from foundation.context import tenant
 from tests.factories.fleet import make_device
 from tests.factories.heartbeats import body, heartbeat, minutes
@@ -21,6 +22,12 @@ def redis(settings):
     yield client
     client.flushdb()
     client.close()
+
+
+@pytest.fixture
+def at(db):
+    """Now: what is received long ago goes to the rollups instead of the points."""
+    return clock.now().replace(microsecond=0)
 
 
 def run(*arguments):

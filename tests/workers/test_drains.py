@@ -5,6 +5,7 @@ from django.db import DataError
 
 from fleet import stream, telemetry
 from fleet.models import SignalState
+from foundation import clock
 from foundation.context import tenant
 from incidents import detection
 from incidents.models import Incident
@@ -23,6 +24,12 @@ def redis(settings):
     yield client
     client.flushdb()
     client.close()
+
+
+@pytest.fixture
+def at(db):
+    """Now: what is received long ago goes to the rollups instead of the points."""
+    return clock.now()
 
 
 @pytest.fixture

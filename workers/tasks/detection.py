@@ -17,7 +17,7 @@ from fleet.models import Room
 from foundation import clock, slots, timers
 from foundation.context import tenant
 from foundation.models import Timer
-from incidents import counting, detection, intervals, lifecycle, suppression, watching
+from incidents import counting, detection, intervals, lifecycle, stability, suppression, watching
 from tenancy.models import Tenant
 from workers.effects import TIMERS, TIMERS_TOGETHER
 
@@ -69,6 +69,7 @@ def _recount(tenant_id: UUID, *, at: datetime) -> None:
     if wrong:
         log.error("Customer %s: numbers were wrong and are right now: %s", tenant_id, sorted(map(str, wrong)))
     days.forget_old(at=at)
+    stability.forget_old(tenant_id, at=at)
 
 
 def _apart(tenant_id: UUID, work: Callable[[], int | None]) -> int | None:
@@ -121,6 +122,18 @@ def _device_changed(timer: Timer, at: datetime) -> None:
     detection.evaluate_devices(timer.tenant_id, [UUID(timer.subject)], at=at)
 
 
+def _fault_changed(timer: Timer, at: datetime) -> None:
+    detection.evaluate_fault(timer.tenant_id, UUID(timer.subject), at=at)
+
+
+def _release_held(timer: Timer, at: datetime) -> None:
+    detection.release_held(timer.tenant_id, UUID(timer.subject), at=at)
+
+
+def _quiet_turned(timer: Timer, at: datetime) -> None:
+    suppression.turned(timer.tenant_id, timer.subject, at=at)
+
+
 TIMERS.update(
     {
         watching.WATCH: _watch_ended,
@@ -129,6 +142,9 @@ TIMERS.update(
         inventory.SUPPRESSION_ENDS: _suppression_ended,
         notices.ROOM_CHANGED: _room_changed,
         notices.DEVICE_CHANGED: _device_changed,
+        notices.FAULT_CHANGED: _fault_changed,
+        lifecycle.RELEASE: _release_held,
+        suppression.QUIET_TURNS: _quiet_turned,
     }
 )
 TIMERS_TOGETHER[watching.WATCH] = _watches_ended
