@@ -146,7 +146,9 @@ def insert(made: Sequence[Incident], conflict: str) -> set[UUID]:
         )
         ids = {found for (found,) in cursor.fetchall()}
     for each in made:
-        each._state.adding = each.id not in ids  # so that save() changes the row instead of inserting it again
+        each._state.adding = (
+            each.id not in ids
+        )  # so that save() changes the row instead of inserting it again
     return ids
 
 
