@@ -15,6 +15,13 @@ from fleet.models import IngestLiveness, IngestOutage
 SECOND = timedelta(seconds=1)
 
 
+@pytest.fixture
+def db(db: None) -> None:
+    """Without what real ingest processes of other tests told: they live in another time than `at`."""
+    IngestOutage.objects.all().delete()
+    IngestLiveness.objects.all().delete()
+
+
 def test_the_first_process_ever_ends_no_outage(db, at):
     assert beat("a", started_at=at, at=at) is None
     assert outages(since=at - timedelta(days=1), at=at) == []
