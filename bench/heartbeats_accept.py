@@ -90,7 +90,9 @@ def contestants(tokens: list[str]) -> dict[str, Contestant]:
         "accept": Contestant("ingest process", ours(), one, 5),
         "batch": Contestant(f"ingest process, {BATCH} at once, gzip", ours(), packed, 6, BATCH),
         "plain": Contestant(f"ingest process, {BATCH} at once", ours(), plain, 6, BATCH),
-        "view": Contestant("Django view", programs.web(bind="127.0.0.1", port=0), one[:500], 2),
+        "view": Contestant(
+            "Django view", programs.web(bind="127.0.0.1", port=0), one[:100], 10
+        ),  # web holds 128 connections,
     }
 
 
