@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
+from agent import redaction
 from agent.readers.facts import Devices, Disk, System
 from agent.readers.portable import Disk as SystemDisk
 from agent.readers.portable import Reach
@@ -116,7 +117,11 @@ def _short(each: Reported) -> str | dict[str, str]:
 
 
 def _long(each: Reported) -> dict[str, str]:
-    found = {"state": each.state, "instance": each.instance, "detail": each.detail[:_LONGEST_DETAIL]}
+    found = {
+        "state": each.state,
+        "instance": each.instance,
+        "detail": redaction.text(each.detail)[:_LONGEST_DETAIL],
+    }
     return {name: value for name, value in found.items() if value}
 
 

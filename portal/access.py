@@ -14,13 +14,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 
 from fleet import scope
+from foundation import clock
+from portal import htmx
 from portal.sign_in import proofs
+from tenancy import approvals
 from tenancy.audit import Actor
 from tenancy.models import BreakGlass, Partnership, Person, Tenant, User
 from tenancy.rights import Rights
+from tenancy.roles import PERMISSIONS
 
 View = Callable[..., HttpResponseBase]
 READING = ("GET", "HEAD")
+APPROVED = "approved_by_customer"  # attribute of a request that waited for approval and got it
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ def requires(permission: str) -> Callable[[View], View]:
             principal = principal_of(request)
             if not principal.may(permission):
                 raise PermissionDenied
+            if request.method not in READING and waits_for_customer(request, permission):
+                return _queued(request, permission)
             with scope.within(principal.rights, permission, reading=request.method in READING):
                 return view(request, *args, **kwargs)
 
@@ -90,6 +97,43 @@ def requires(permission: str) -> Callable[[View], View]:
         return checked
 
     return decorate
+
+
+def waits_for_customer(request: Any, permission: str) -> bool:
+    """Does the customer want to approve what this partner's person does with `permission`?"""
+    return not getattr(request, APPROVED, False) and approvals.must_wait(
+        principal_of(request).partnership, permission
+    )
+
+
+def mark_approved(request: Any) -> None:
+    """The customer has approved what this request asks for."""
+    setattr(request, APPROVED, True)
+
+
+def queue_action(request: Any, permission: str, body: dict[str, Any]) -> None:
+    """Keep what was asked for until the customer approves. Raises NotValid where too much waits."""
+    principal = principal_of(request)
+    if principal.partnership is None or principal.person is None:
+        raise PermissionDenied
+    approvals.queue(
+        principal.partnership,
+        principal.person,
+        permission=permission,
+        label=PERMISSIONS[permission],
+        method=str(request.method),
+        path=request.get_full_path(),
+        body=body,
+        at=clock.now(),
+    )
+
+
+def _queued(request: Any, permission: str) -> HttpResponse:
+    sent = {name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"}
+    queue_action(request, permission, sent)
+    said = f"{principal_of(request).tenant.name} approves this first. It waits there now."
+    shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
+    return htmx.done(request, said, to=proofs.own_address(urlunsplit(("", "", shown.path, shown.query, ""))))
 
 
 def _sign_in_first(request: Any) -> HttpResponse:

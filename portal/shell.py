@@ -45,7 +45,16 @@ SECTIONS = (
     Section(
         "portal:key-list", "Enrollment", "key", "keys.download", ("key", "join", "device"), "e", manage=True
     ),
-    Section("portal:signal-settings", "Settings", "settings", "settings.view", ("signal",), manage=True),
+)
+SETTINGS = (  # pages behind one entry of the menu, as tabs
+    Section("portal:person-list", "People", "users", "roles.view", ("person", "invitation"), "p"),
+    Section("portal:role-list", "Roles", "lock", "roles.view", ("role",)),
+    Section("portal:assignment-list", "Assignments", "groups", "roles.view", ("assignment",)),
+    Section("portal:partner-list", "Partners", "link", "roles.view", ("partner", "action", "access")),
+    Section("portal:token-list", "API tokens", "key", "rooms.view", ("token",)),
+    Section("portal:signal-settings", "Signals", "settings", "settings.view", ("signal",)),
+    Section("portal:audit-log", "Audit log", "history", "audit.export", ("audit",)),
+    Section("portal:privacy", "Privacy", "eye", "rooms.view", ("privacy",)),
 )
 CONSOLE_SECTIONS = (
     Section("portal:queue", "Queue", "incident", "queue.work", ("queue",), "q"),
@@ -63,7 +72,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "principal": principal,
         "organisations": getattr(request, "organisations", []),
         "may": {permission.replace(".", "_"): True for permission in principal.permissions},
-        "menu": lambda: _menu(request, principal, SECTIONS, known),
+        "menu": lambda: [*_menu(request, principal, SECTIONS, known), *_settings(request, principal, known)],
+        "settings_tabs": lambda: _menu(request, principal, SETTINGS, known),
         "console_menu": lambda: _menu(request, principal, CONSOLE_SECTIONS, known),
         "rooms_total": lambda: _total(known(), (counters.ROOMS,)),
         "works_the_queue": principal.by_operator and principal.may("queue.work"),
@@ -91,6 +101,19 @@ def _menu(
         }
         for section in sections
         if principal.may(section.permission)
+    ]
+
+
+def _settings(
+    request: HttpRequest, principal: Principal, known: Callable[[], dict[str, int]]
+) -> list[dict[str, Any]]:
+    """The one entry for all settings: it leads to the first page this person may open."""
+    pages = _menu(request, principal, SETTINGS, known)
+    if not pages:
+        return []
+    current = any(page["current"] for page in pages)
+    return [
+        {**pages[0], "label": "Settings", "icon": "settings", "key": "", "manage": True, "current": current}
     ]
 
 

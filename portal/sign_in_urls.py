@@ -7,7 +7,7 @@ from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as passkeys
 from django.urls import URLPattern, path, re_path
 
-from portal.sign_in import entra
+from portal.sign_in import entra, joining
 from portal.web import account
 
 urlpatterns: list[URLPattern] = [
@@ -15,6 +15,8 @@ urlpatterns: list[URLPattern] = [
     path("sign-in/organisation", account.organisation, name="sign-in-organisation"),
     path("sign-in/organisation/<uuid:tenant_id>", entra.start, name="sign-in-directory"),
     path("sign-in/organisation/<uuid:tenant_id>/back", entra.callback, name="sign-in-directory-back"),
+    path("invitation/<str:text>", joining.join, name="sign-in-invitation"),
+    path("invitation/<str:text>/microsoft", joining.join_with_microsoft, name="sign-in-invitation-microsoft"),
     path("sign-in/code", factors.authenticate, name="mfa_authenticate"),
     path("sign-in/passkey", passkeys.login_webauthn, name="mfa_login_webauthn"),
     path("sign-out", accounts.logout, name="account_logout"),

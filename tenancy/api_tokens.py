@@ -77,7 +77,7 @@ def issue(
         after={
             "label": row.label,
             "role": role.name,
-            "person": person.name if person else None,
+            "person": person,
             "everywhere": everywhere,
             "scope": places,
             "expires_at": expires_at,

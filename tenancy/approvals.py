@@ -98,5 +98,5 @@ def _decide(action_id: UUID, state: str, event: str, *, by: Person | None, at: d
     if not rows.update(state=state, decided_at=at, decided_by=by):
         raise Over("This was decided already, or waited too long.")
     held.state, held.decided_at, held.decided_by = state, at, by
-    audit.record(event, held, tenant_id=held.tenant_id, at=at, after={"person": held.person.name})
+    audit.record(event, held, tenant_id=held.tenant_id, at=at, after={"person": held.person})
     return held

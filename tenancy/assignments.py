@@ -189,7 +189,7 @@ def _facts(assigned: Assignment, people: list[Person]) -> dict[str, Any]:
         "name": assigned.name,
         "description": assigned.description,
         "role": assigned.role.name,
-        "members": [person.name for person in people],
+        "members": list(people),
         "everywhere": assigned.everywhere,
         "scope": [list(place) for place in assigned.scope],
         "email_notifications": assigned.email_notifications,

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import models
 
 from foundation.ids import id_at
-from tenancy.models import AuditEvent, AuditPending
+from tenancy.models import AuditEvent, AuditPending, Person, User
 
 # A closed list: a new kind of write names itself here.
 ACTIONS = frozenset(
@@ -21,6 +21,8 @@ ACTIONS = frozenset(
         "tenant.create",
         "person.create",
         "person.end",
+        "person.erase",
+        "person.export",
         "person.password",
         "person.factor",
         "role.assign",
@@ -110,6 +112,7 @@ ACTIONS = frozenset(
         "outbox.replay",
     }
 )
+PERSON = "person:"  # how a person is named in before and after; tenancy.audit_log says who that is
 MASKED = frozenset({"password", "digest", "secret", "token", "public_key", "key"})
 
 
@@ -201,19 +204,26 @@ def _event(write: Written, *, tenant_id: UUID, at: datetime) -> AuditEvent:
         at=at,
         actor_kind=actor.kind,
         actor_id=actor.id,
-        actor_name=actor.name[:120],
+        actor_name="" if actor.kind == "person" else actor.name[:120],
         actor_tenant_id=actor.tenant_id,
         grant_id=actor.grant_id,
         action=write.action,
         object_kind=(about._meta.model_name or "") if about is not None else "",
         object_id=about.pk if about is not None else None,
-        object_name=(write.name or (str(about) if about is not None else ""))[:200],
+        object_name=_named(write)[:200],
         result=write.result,
         before=_masked(write.before),
         after=_masked(write.after),
         address=actor.address,
         request_id=actor.request_id[:40],
     )
+
+
+def _named(write: Written) -> str:
+    """People are named by their Person alone: whoever has that row changed to a pseudonym has it changed here too."""
+    if write.name or write.about is None or isinstance(write.about, Person | User):
+        return write.name
+    return str(write.about)
 
 
 def _masked(values: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -229,4 +239,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return _masked(value)
+    if isinstance(value, Person):
+        return f"{PERSON}{value.id}"
     return str(value)

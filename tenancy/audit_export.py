@@ -13,7 +13,7 @@ from foundation import files, jobs
 from foundation.context import current_tenant
 from foundation.models import Job, StoredFile
 from tenancy import audit
-from tenancy.audit_log import Asked, events
+from tenancy.audit_log import Asked, Names, events
 from tenancy.errors import Missing
 from tenancy.models import AuditEvent
 
@@ -97,21 +97,22 @@ def _text(rows: list[AuditEvent], *, heading: bool) -> IO[bytes]:
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     if heading:
         writer.writerow(COLUMNS)
-    writer.writerows([cell(value) for value in _values(row)] for row in rows)
+    names = Names(rows)
+    writer.writerows([cell(value) for value in _values(row, names)] for row in rows)
     return io.BytesIO(text.getvalue().encode())
 
 
-def _values(row: AuditEvent) -> tuple[Any, ...]:
+def _values(row: AuditEvent, names: Names) -> tuple[Any, ...]:
     return (
         *(
             row.at.astimezone(UTC).isoformat(),
             row.actor_kind,
-            row.actor_name,
+            names.actor(row),
             row.actor_id,
             row.actor_tenant_id,
         ),
-        *(row.grant_id, row.action, row.object_kind, row.object_name, row.object_id, row.result),
-        *(_json(row.before), _json(row.after), row.address, row.request_id, row.id),
+        *(row.grant_id, row.action, row.object_kind, names.about(row), row.object_id, row.result),
+        *(_json(names.plain(row.before)), _json(names.plain(row.after)), row.address, row.request_id, row.id),
     )
 
 

@@ -53,7 +53,7 @@ def start(person: Person, *, reason: str, ticket: str, at: datetime) -> BreakGla
         expires_at=at + LASTS,
     )
     after = {"reason": reason, "ticket": made.ticket, "expires_at": made.expires_at}
-    audit.record("break_glass.start", made, tenant_id=tenant_id, at=at, after=after, name=person.name)
+    audit.record("break_glass.start", made, tenant_id=tenant_id, at=at, after=after)
     _tell(made, person, at=at)
     return made
 
@@ -74,7 +74,7 @@ def end(break_glass_id: UUID, *, at: datetime) -> BreakGlass:
     if not rows.filter(ended_at=None, expires_at__gt=at).update(ended_at=at):
         raise Over("This access is over already.")
     found.ended_at = at
-    audit.record("break_glass.end", found, tenant_id=found.tenant_id, at=at, name=found.person.name)
+    audit.record("break_glass.end", found, tenant_id=found.tenant_id, at=at, after={"person": found.person})
     return found
 
 

@@ -156,9 +156,7 @@ def accept(
         assignments.give(
             person, role_id=held.role_id, everywhere=held.everywhere, scope=places, by=None, at=at
         )
-        audit.record(
-            "invitation.accept", held, tenant_id=held.tenant_id, at=at, after={"person": person.name}
-        )
+        audit.record("invitation.accept", held, tenant_id=held.tenant_id, at=at, after={"person": person})
     return account
 
 

@@ -230,7 +230,7 @@ def delegate(grant_id: UUID, user: User, *, partner: Tenant, at: datetime) -> Pe
     if made:
         with tenant(customer.id):
             _write_rows(person, Partnership.objects.for_tenant(customer).get(id=grant.id))
-        _record_both("partner.delegate", grant, at=at, after={"person": user.name})
+        _record_both("partner.delegate", grant, at=at, of=user)
     return person
 
 
@@ -244,7 +244,7 @@ def undelegate(grant_id: UUID, user: User, *, partner: Tenant, at: datetime) -> 
     rows.delete()
     with tenant(grant.customer_id):
         _out(grant.customer_id, [user.id], at=at)
-    _record_both("partner.undelegate", grant, at=at, after={"person": user.name})
+    _record_both("partner.undelegate", grant, at=at, of=user)
 
 
 def delegated(grant: PartnerGrant) -> list[User]:
@@ -319,11 +319,18 @@ def _of_either(grant_id: UUID, side: Tenant) -> PartnerGrant:
 
 
 def _record_both(
-    action: str, grant: PartnerGrant, *, at: datetime, after: dict[str, Any] | None = None
+    action: str,
+    grant: PartnerGrant,
+    *,
+    at: datetime,
+    after: dict[str, Any] | None = None,
+    of: User | None = None,
 ) -> None:
-    """On record at the customer and, once it is known, at the partner."""
+    """On record at the customer and, once it is known, at the partner. `of`: whom it is about."""
     for side in filter(None, (grant.customer_id, grant.partner_id)):
         with tenant(side):
+            if of is not None:
+                after = {"person": Person.objects.for_tenant(side).filter(user=of).first()}
             audit.record(action, grant, tenant_id=side, at=at, after=after, name=grant.domain)
 
 

@@ -62,7 +62,7 @@ def add_person(
             people.filter(id=person.id).update(ended_at=None)
             person.ended_at, is_new = None, True
         if is_new:
-            audit.record("person.create", person, tenant_id=to.id, at=at, after={"name": user.name})
+            audit.record("person.create", person, tenant_id=to.id, at=at)
         if kind == Membership.Kind.MEMBER and role:
             wanted = Role.objects.for_tenant(to).filter(key=role).first()
             if wanted is None:

@@ -14,6 +14,13 @@ from foundation.errors import Conflict, DomainError, NotAllowed, NotFound, NotVa
 from foundation.idempotency import Different
 from portal.errors import problem, unavailable
 
+
+class WaitsForApproval(exceptions.APIException):
+    """The customer wants to approve what a partner's program asked for."""
+
+    status_code = status.HTTP_202_ACCEPTED
+
+
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _STATUS: tuple[tuple[type[DomainError], int, str], ...] = (  # the first that matches
     (ChangedMeanwhile, status.HTTP_412_PRECONDITION_FAILED, "Changed meanwhile"),
@@ -29,6 +36,9 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> HttpRespons
     """REST framework's exception handler. None: an error of ours, which the outer layers answer."""
     if isinstance(error, DomainError):
         return _domain(error, context)
+    if isinstance(error, WaitsForApproval):
+        detail = "The customer approves this first. It waits there now."
+        return problem(202, "Waits for approval", detail, code="waits_for_approval")
     if isinstance(error, Http404 | exceptions.NotFound):
         return not_found()
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):

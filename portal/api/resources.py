@@ -17,7 +17,8 @@ from rest_framework.serializers import BaseSerializer
 from fleet import scope
 from foundation import clock, idempotency, secrets
 from foundation.errors import NotFound
-from portal.access import Principal, principal_of
+from portal.access import Principal, principal_of, queue_action, waits_for_customer
+from portal.api.errors import WaitsForApproval
 from portal.api.fields import Input
 from portal.api.filters import Filters, StrictFilterBackend
 from portal.api.pagination import KeysetPagination
@@ -56,6 +57,15 @@ class Resource(generics.GenericAPIView[Any]):
             return super().dispatch(request, *args, **kwargs)
         with scope.within(principal.rights, permission, reading=method == "GET"):
             return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """What the customer wants to approve first waits for that: 202."""
+        super().initial(request, *args, **kwargs)
+        permission = self.permissions.get(str(request.method))
+        if permission and request.method != "GET" and waits_for_customer(request._request, permission):
+            body = request.data if isinstance(request.data, dict) else {}
+            queue_action(request._request, permission, dict(body))
+            raise WaitsForApproval
 
     @property
     def principal(self) -> Principal:

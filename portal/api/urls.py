@@ -2,7 +2,17 @@
 
 from django.urls import URLPattern, path
 
-from portal.api import device_records, enrollment_keys, groups, incidents, reference, rooms, sites
+from portal.api import (
+    audit,
+    device_records,
+    enrollment_keys,
+    groups,
+    incidents,
+    people,
+    reference,
+    rooms,
+    sites,
+)
 
 app_name = "api"
 urlpatterns: list[URLPattern] = [
@@ -38,6 +48,19 @@ urlpatterns: list[URLPattern] = [
     path("/groups/<uuid:group_id>/members/<uuid:room_id>", groups.GroupMember.as_view(), name="group-member"),
     path("/sites", sites.Sites.as_view(), name="sites"),
     path("/sites/<uuid:site_id>", sites.Site.as_view(), name="site"),
+    path("/people", people.People.as_view(), name="people"),
+    path("/people/<uuid:person_id>", people.PersonDetail.as_view(), name="person"),
+    path("/invitations", people.Invitations.as_view(), name="invitations"),
+    path(
+        "/invitations/<uuid:invitation_id>/revoke",
+        people.InvitationRevoke.as_view(),
+        name="invitation-revoke",
+    ),
+    path("/roles", people.Roles.as_view(), name="roles"),
+    path("/roles/<uuid:role_id>", people.RoleDetail.as_view(), name="role"),
+    path("/tokens", people.Tokens.as_view(), name="tokens"),
+    path("/tokens/<uuid:token_id>", people.TokenDetail.as_view(), name="token"),
+    path("/audit", audit.Audit.as_view(), name="audit"),
     path("/enrollment-keys", enrollment_keys.EnrollmentKeys.as_view(), name="enrollment-keys"),
     path(
         "/enrollment-keys/<uuid:key_id>", enrollment_keys.EnrollmentKeyDetail.as_view(), name="enrollment-key"

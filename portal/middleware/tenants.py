@@ -18,7 +18,7 @@ from portal.middleware import provider_access
 from portal.sign_in.proofs import vouched_for
 from tenancy import api_tokens, audit, break_glass, partners, roles, tenants
 from tenancy.audit import Actor
-from tenancy.models import Membership, Tenant, User
+from tenancy.models import Membership, Partnership, Person, Tenant, User
 from tenancy.rights import Rights, granted
 
 CHOSEN = "organisation"  # session key: id of the organisation a person looks at
@@ -95,8 +95,24 @@ def _token_holder(request: Any) -> Principal | None:
     holder = api_tokens.holder_of(text.strip(), at=clock.now()) if scheme == "Bearer" else None
     if holder is None:
         return None
-    actor = _actor(request, "token", holder.token.id, holder.token.label)
-    return Principal(actor, holder.tenant, (holder.tenant,), holder.rights, person=holder.token.person)
+    person = holder.token.person
+    partnership = _partnership(person) if person is not None else None
+    actor = replace(
+        _actor(request, "token", holder.token.id, holder.token.label),
+        grant_id=partnership.id if partnership else None,
+    )
+    return Principal(
+        actor, holder.tenant, (holder.tenant,), holder.rights, person=person, partnership=partnership
+    )
+
+
+def _partnership(person: Person) -> Partnership | None:
+    """Whose own token it is may be a partner's person: the same approvals hold for his programs."""
+    membership = Membership.objects.filter(user_id=person.user_id, tenant_id=person.tenant_id).first()
+    if membership is None or membership.grant_id is None:
+        return None
+    with tenant(person.tenant_id):
+        return partners.partnership_of(membership)
 
 
 def _member(request: Any) -> Principal | None:

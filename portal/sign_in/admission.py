@@ -13,10 +13,11 @@ from django.db import transaction
 from foundation import clock
 from foundation.context import tenant
 from portal.sign_in import directories, events
-from tenancy import tenants
+from tenancy import invitations, tenants
 from tenancy.models import Tenant, User
 
 UNKNOWN = "You are not known here. Ask whoever looks after Greenroom in your organisation to invite you."
+INVITATION = "invitation"  # session key: the secret of an invitation's link
 TAKEN = "Your address belongs to another account. Ask for an invitation to connect the two."
 
 
@@ -47,6 +48,9 @@ def admit(request: Any, tenant_id: UUID, login: SocialLogin) -> None:
 
 
 def _newcomer(request: Any, customer: Tenant, claims: dict[str, Any]) -> User:
+    invited = _by_invitation(request, customer, claims)
+    if invited is not None:
+        return invited
     role = _role_by_group(customer, claims)
     if role is None:
         raise Refused("not invited")
@@ -59,6 +63,18 @@ def _newcomer(request: Any, customer: Tenant, claims: dict[str, Any]) -> User:
         user = User.objects.create_user(email=email, name=name, home=customer, password=None, at=at)
         tenants.add_person(user, to=customer, role=role, at=at)
     return user
+
+
+def _by_invitation(request: Any, customer: Tenant, claims: dict[str, Any]) -> User | None:
+    """Whoever came by the link of an invitation of this customer is the one invited."""
+    text = request.session.pop(INVITATION, "")
+    held = invitations.find(text, at=clock.now()) if text else None
+    if held is None or held.tenant_id != customer.id:
+        return None
+    if invitations.account_of(held) is not None:
+        raise Refused("address of another account", TAKEN)
+    with transaction.atomic(), events.on_account_of(request, None, customer.id):
+        return invitations.accept(text, name=str(claims.get("name") or held.email)[:120], at=clock.now())
 
 
 def _role_by_group(customer: Tenant, claims: dict[str, Any]) -> str | None:

@@ -71,7 +71,7 @@ def failed(request: Any, email: str, why: str, *, tenant_id: UUID | None = None)
             tenant_id=where,
             at=clock.now(),
             result="failed",
-            name=email[:MOST_OF_AN_ADDRESS],
+            name="" if known else email[:MOST_OF_AN_ADDRESS],
             after={"why": why},
         )
 

@@ -11,6 +11,7 @@ from fleet.models import Device, Room, SignalTransition
 from incidents.models import Incident
 from incidents.rules import RULES
 from portal.web.words import SIGNAL_STATES
+from tenancy.audit_log import Names
 from tenancy.models import AuditEvent
 
 SHOWN = 20
@@ -84,14 +85,16 @@ def _done(room: Room, devices: list[Device]) -> list[Line]:
     rows = AuditEvent.objects.for_tenant(room.tenant_id).filter(
         object_kind__in=["room", "device"], object_id__in=ids, action__in=list(DID), result="successful"
     )
-    return [_deed(row) for row in rows.order_by("-id")[:SHOWN]]
+    found = list(rows.order_by("-id")[:SHOWN])
+    names = Names(found)
+    return [_deed(row, names) for row in found]
 
 
-def _deed(event: Any) -> Line:
+def _deed(event: Any, names: Names) -> Line:
     icon, words = DID[event.action]
     about = event.object_name if event.object_kind == "device" else ""
     note = ", ".join(_changed(event.after)) if event.action in ("room.update", "room.suppress") else ""
-    return Line(event.at, icon, "", event.actor_name or "Greenroom", f"{words} {about}".strip(), note)
+    return Line(event.at, icon, "", names.actor(event) or "Greenroom", f"{words} {about}".strip(), note)
 
 
 def _changed(after: dict[str, Any] | None) -> list[str]:

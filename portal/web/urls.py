@@ -3,6 +3,8 @@
 from django.urls import URLPattern, path
 
 from portal.web import (
+    audit_log,
+    console_access,
     console_tenants,
     console_ticket,
     enrollment,
@@ -11,13 +13,18 @@ from portal.web import (
     onboarding,
     organisations,
     overview,
+    partners,
+    people,
+    privacy,
     queue,
+    role_pages,
     room_actions,
     room_detail,
     rooms,
     signal_settings,
     sites,
     ticket,
+    tokens,
 )
 
 app_name = "portal"
@@ -56,8 +63,69 @@ urlpatterns: list[URLPattern] = [
     path("settings/signals", signal_settings.signal_list, name="signal-settings"),
     path("settings/signals/<slug:signal>", signal_settings.signal_edit, name="signal-edit"),
     path("settings/signals/<slug:signal>/reset", signal_settings.signal_reset, name="signal-reset"),
+    path("settings/people", people.person_list, name="person-list"),
+    path("settings/people/invite", people.invitation_new, name="invitation-new"),
+    path(
+        "settings/invitations/<uuid:invitation_id>/revoke", people.invitation_revoke, name="invitation-revoke"
+    ),
+    path(
+        "settings/invitations/<uuid:invitation_id>/resend", people.invitation_resend, name="invitation-resend"
+    ),
+    path("settings/people/<uuid:person_id>", people.person_detail, name="person-detail"),
+    path("settings/people/<uuid:person_id>/give", people.person_give, name="person-give"),
+    path(
+        "settings/people/<uuid:person_id>/roles/<uuid:row_id>/take",
+        people.person_withdraw,
+        name="person-withdraw",
+    ),
+    path("settings/people/<uuid:person_id>/end", people.person_end, name="person-end"),
+    path("settings/people/<uuid:person_id>/erase", privacy.person_erase, name="person-erase"),
+    path("settings/people/<uuid:person_id>/export", privacy.person_export, name="person-export"),
+    path("settings/people/exports/<uuid:job_id>", privacy.person_download, name="person-download"),
+    path("settings/roles", role_pages.role_list, name="role-list"),
+    path("settings/roles/add", role_pages.role_add, name="role-add"),
+    path("settings/roles/<uuid:role_id>", role_pages.role_detail, name="role-detail"),
+    path("settings/roles/<uuid:role_id>/edit", role_pages.role_edit, name="role-edit"),
+    path("settings/roles/<uuid:role_id>/delete", role_pages.role_delete, name="role-delete"),
+    path("settings/assignments", role_pages.assignment_list, name="assignment-list"),
+    path("settings/assignments/add", role_pages.assignment_add, name="assignment-add"),
+    path(
+        "settings/assignments/<uuid:assignment_id>/edit", role_pages.assignment_edit, name="assignment-edit"
+    ),
+    path(
+        "settings/assignments/<uuid:assignment_id>/remove",
+        role_pages.assignment_remove,
+        name="assignment-remove",
+    ),
+    path("settings/tokens", tokens.token_list, name="token-list"),
+    path("settings/tokens/new", tokens.token_new, name="token-new"),
+    path("settings/tokens/<uuid:token_id>/revoke", tokens.token_revoke, name="token-revoke"),
+    path("settings/partners", partners.partner_list, name="partner-list"),
+    path("settings/partners/invite", partners.partner_invite, name="partner-invite"),
+    path("settings/partners/<uuid:grant_id>/terms", partners.partner_edit, name="partner-edit"),
+    path("settings/partners/<uuid:grant_id>/end", partners.partner_end, name="partner-end"),
+    path("settings/partners/<uuid:grant_id>/accept", partners.offer_accept, name="partner-accept"),
+    path("settings/partners/<uuid:grant_id>/decline", partners.offer_decline, name="partner-decline"),
+    path("settings/partners/<uuid:grant_id>/people", partners.offer_people, name="partner-people"),
+    path("settings/actions/<uuid:action_id>/approve", partners.action_approve, name="action-approve"),
+    path("settings/actions/<uuid:action_id>/deny", partners.action_deny, name="action-deny"),
+    path("settings/access/<uuid:access_id>/end", partners.access_end, name="access-end"),
+    path("settings/audit", audit_log.audit_log, name="audit-log"),
+    path("settings/audit/export", audit_log.audit_start_export, name="audit-export"),
+    path("settings/audit/exports/<uuid:job_id>", audit_log.audit_download, name="audit-download"),
+    path("settings/privacy", privacy.privacy, name="privacy"),
     path("operations", queue.queue_list, name="queue"),
     path("operations/tenants", console_tenants.console_tenants, name="console-tenants"),
+    path(
+        "operations/tenants/<uuid:tenant_id>/access",
+        console_access.console_break_glass,
+        name="console-break-glass",
+    ),
+    path(
+        "operations/tenants/<uuid:tenant_id>/access/end",
+        console_access.console_break_glass_end,
+        name="console-break-glass-end",
+    ),
     path("operations/incidents/<uuid:incident_id>", console_ticket.console_ticket, name="console-ticket"),
     path("operations/incidents/<uuid:incident_id>/preview", queue.queue_preview, name="queue-preview"),
     path("operations/incidents/<uuid:incident_id>/take", console_ticket.console_take, name="console-take"),

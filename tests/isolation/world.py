@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,10 +13,21 @@ from django.db import transaction
 from enrollment import keys
 from fleet import inventory, place_tree, room_groups
 from fleet.models import Device, SignalState
+from foundation import files, jobs
 from foundation.context import tenant
 from foundation.ids import new_id
-from tenancy import api_tokens, assignments
-from tenancy.models import Person, Role, Tenant, User
+from foundation.models import Job
+from insights import privacy
+from tenancy import (
+    api_tokens,
+    approvals,
+    assignments,
+    audit_export,
+    custom_roles,
+    invitations,
+    partners,
+)
+from tenancy.models import BreakGlass, Person, Role, RoleAssignment, Tenant, User
 from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
 from tenancy.tenants import add_person
 from tests.factories.incidents import make_incident
@@ -137,6 +149,8 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         label=f"{canary} key", group=room_groups.default_group(), expires_at=at + YEAR, by=None, at=at
     )
     return {
+        **_people_things(customer, canary, incident.number, at=at),
+        "tenant": customer.tenant.id,
         "place": place.id,
         "room": room.id,
         "group": group.id,
@@ -145,6 +159,74 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         "incident": incident.id,
         "key": key.id,
     }
+
+
+def _people_things(customer: Customer, canary: str, number: str, *, at: datetime) -> dict[str, UUID]:
+    """One of everything that concerns people, partners and operators."""
+    owner = customer.tenant
+    role = custom_roles.add_role(name=f"{canary} role", permissions=["rooms.view"], by=None, at=at)
+    person = add_person(make_user(owner, at=at, name=f"{canary} person"), to=owner, role="", at=at)
+    assignments.give(person, role_id=role.id, by=None, at=at)
+    assigned = assignments.add(
+        role_id=role.id, name=f"{canary} assignment", members=[person.id], by=None, at=at
+    )
+    spare = custom_roles.add_role(name=f"{canary} spare", permissions=["rooms.view"], by=None, at=at)
+    invited = invitations.invite(
+        email=f"{canary.replace(' ', '-')}@example.com",
+        role_id=role.id,
+        link="x",
+        by=None,
+        rights=None,
+        at=at,
+    )
+    token, _ = api_tokens.issue(
+        owner, role=role, label=f"{canary} token", expires_at=at + YEAR, by=None, at=at
+    )
+    domain = f"{canary.replace(' ', '-').lower()}.example"
+    partner = partners.invite(
+        owner, domain=domain, role_id=role.id, everywhere=True, by=None, rights=None, at=at
+    )
+    action = approvals.queue(
+        partner,
+        person,
+        permission="rooms.modify",
+        label=f"{canary} action",
+        method="POST",
+        path="/rooms/add",
+        body={},
+        at=at,
+    )
+    access = BreakGlass.objects.for_tenant(owner).create(
+        person=person,
+        user_id=person.user_id,
+        reason=f"{canary} reason",
+        ticket=number,
+        started_at=at,
+        expires_at=at + timedelta(hours=1),
+    )
+    return {
+        "person": person.id,
+        "given": RoleAssignment.objects.for_tenant(owner).get(person=person, assignment=None).id,
+        "role": spare.id,
+        "assignment": assigned.id,
+        "invitation": invited.id,
+        "token": token.id,
+        "partner": partner.id,
+        "action": action.id,
+        "access": access.id,
+        "person_export": _finished(owner, privacy.KIND, f"{{{canary}}}", privacy.JSON, at=at),
+        "audit_export": _finished(owner, audit_export.KIND, canary, audit_export.CSV, at=at),
+    }
+
+
+def _finished(owner: Tenant, kind: str, text: str, form: files.FileKind, *, at: datetime) -> UUID:
+    """A job that is done, with its file."""
+    row = files.store(
+        io.BytesIO(text.encode()), f"{text}.txt", tenant_id=owner.id, kinds=(form,), limit_bytes=1_000, at=at
+    )
+    job = jobs.add(kind, {}, tenant_id=owner.id, requested_by=None, at=at)
+    Job.objects.for_tenant(owner).filter(id=job.id).update(state=Job.State.DONE, result={"file": str(row.id)})
+    return job.id
 
 
 def _user_of(person: Person) -> User:

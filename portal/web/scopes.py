@@ -1,0 +1,101 @@
+"""Where a role holds, as forms ask for it and pages say it: everywhere, or named groups and rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from fleet.models import Room, RoomGroup
+from foundation.context import current_tenant
+from portal.web import choices
+from portal.web.forms import Form, choose
+from tenancy.rights import Place
+from tenancy.scopes import Scope
+
+MOST_ROOMS = 200  # by name in one form; whoever wants more makes a group
+WHERE = (("all", "All rooms"), ("some", "Some room groups and rooms"))
+
+
+class ScopeForm(Form):
+    """`everywhere` and `places` of the cleaned data are what the domain takes."""
+
+    where = forms.ChoiceField(label="Where", choices=WHERE, initial="all", widget=forms.RadioSelect)
+    groups = forms.MultipleChoiceField(
+        label="Room groups", required=False, widget=forms.CheckboxSelectMultiple
+    )
+    rooms = forms.CharField(
+        label="Rooms",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Names of rooms, one a line.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choose(self, "groups", choices.groups())
+
+    def clean_rooms(self) -> list[UUID]:
+        names = list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["rooms"].splitlines()))))
+        if len(names) > MOST_ROOMS:
+            raise ValidationError(f"At most {MOST_ROOMS} rooms here. Make a room group of them.")
+        rows = Room.objects.for_tenant(current_tenant()).current().filter(name__in=names)
+        found: dict[str, list[UUID]] = {}
+        for key, name in rows.values_list("id", "name"):
+            found.setdefault(name, []).append(key)
+        for name in names:
+            if len(found.get(name, ())) != 1:
+                why = "Several rooms have the name" if name in found else "There is no room"
+                raise ValidationError(f"{why} {name[:60]}.")
+        return [found[name][0] for name in names]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        data["everywhere"] = data.get("where") != "some"
+        groups: list[Place] = [("group", UUID(key)) for key in data.get("groups", ())]
+        rooms: list[Place] = [("room", key) for key in data.get("rooms") or ()]
+        data["places"] = [] if data["everywhere"] else [*groups, *rooms]
+        if not data["everywhere"] and not data["places"] and not self.errors:
+            self.add_error("groups", "Choose a room group, or name a room.")
+        return data
+
+    @staticmethod
+    def initial_of(everywhere: bool, scope: Scope) -> dict[str, Any]:
+        """How the form shows what is kept."""
+        rooms = [key for kind, key in scope if kind == "room"]
+        names = Room.objects.for_tenant(current_tenant()).filter(id__in=rooms).order_by("name", "id")
+        return {
+            "where": "all" if everywhere else "some",
+            "groups": [key for kind, key in scope if kind == "group"],
+            "rooms": "\n".join(names.values_list("name", flat=True)),
+        }
+
+
+class PlaceNames:
+    """Names of the places that scopes of one page mention, read in two queries."""
+
+    def __init__(self, scopes: Iterable[Scope]) -> None:
+        places = {(kind, UUID(str(key))) for scope in scopes for kind, key in scope}
+        tenant_id = current_tenant()
+        self._names: dict[tuple[str, UUID], str] = {}
+        for kind, model in (("group", RoomGroup), ("room", Room)):
+            keys = [key for of, key in places if of == kind]
+            if keys:
+                rows = model.objects.for_tenant(tenant_id).filter(id__in=keys)
+                self._names |= {(kind, key): name for key, name in rows.values_list("id", "name")}
+
+    def one(self, kind: str, key: UUID | str | None) -> str:
+        if key is None:
+            return "all rooms"
+        return self._names.get((kind, UUID(str(key))), f"a {kind} that is gone")
+
+    def text(self, everywhere: bool, scope: Scope) -> str:
+        """ "All rooms", or up to three names and how many more."""
+        if everywhere:
+            return "All rooms"
+        names = sorted(self.one(kind, key) for kind, key in scope)
+        more = len(names) - 3
+        return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
