@@ -8,7 +8,7 @@ he acts for. An end holds from the next request on: rights are read anew with ea
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -134,7 +134,7 @@ def accept(grant_id: UUID, *, partner: Tenant, at: datetime) -> PartnerGrant:
     with tenant(grant.customer_id):
         rows = Partnership.objects.for_tenant(grant.customer_id).filter(id=grant.id)
         rows.update(partner_name=partner.name)
-    _record_both("partner.accept", grant, at=at, after={"partner": partner.name})
+    _record_both("partner.accept", grant, at=at, after={"partner": partner.name}, by_partner=True)
     return grant
 
 
@@ -142,7 +142,7 @@ def deny(grant_id: UUID, *, partner: Tenant, at: datetime) -> PartnerGrant:
     """Raises what `accept` raises."""
     grant = _invited(grant_id, partner)
     _move(grant, State.PENDING, State.DENIED, at=at, in_time=True, partner=partner)
-    _record_both("partner.deny", grant, at=at, after={"partner": partner.name})
+    _record_both("partner.deny", grant, at=at, after={"partner": partner.name}, by_partner=True)
     return grant
 
 
@@ -172,7 +172,8 @@ def end(grant_id: UUID, *, side: Tenant, reason: str = "", at: datetime) -> Part
             partnership_id=grant.id, state=PendingAction.State.WAITING
         )
         waiting.update(state=PendingAction.State.DENIED, decided_at=at, outcome="The partnership ended")
-    _record_both("partner.end", grant, at=at, after={"by": side.name, "reason": reason[:200]})
+    after = {"by": side.name, "reason": reason[:200]}
+    _record_both("partner.end", grant, at=at, after=after, by_partner=side.id == grant.partner_id)
     return grant
 
 
@@ -230,7 +231,7 @@ def delegate(grant_id: UUID, user: User, *, partner: Tenant, at: datetime) -> Pe
     if made:
         with tenant(customer.id):
             _write_rows(person, Partnership.objects.for_tenant(customer).get(id=grant.id))
-        _record_both("partner.delegate", grant, at=at, of=user)
+        _record_both("partner.delegate", grant, at=at, of=user, by_partner=True)
     return person
 
 
@@ -244,7 +245,7 @@ def undelegate(grant_id: UUID, user: User, *, partner: Tenant, at: datetime) -> 
     rows.delete()
     with tenant(grant.customer_id):
         _out(grant.customer_id, [user.id], at=at)
-    _record_both("partner.undelegate", grant, at=at, of=user)
+    _record_both("partner.undelegate", grant, at=at, of=user, by_partner=True)
 
 
 def delegated(grant: PartnerGrant) -> list[User]:
@@ -325,10 +326,14 @@ def _record_both(
     at: datetime,
     after: dict[str, Any] | None = None,
     of: User | None = None,
+    by_partner: bool = False,
 ) -> None:
     """On record at the customer and, once it is known, at the partner. `of`: whom it is about."""
     for side in filter(None, (grant.customer_id, grant.partner_id)):
-        with tenant(side):
+        actor = audit.current_actor()
+        if by_partner and side == grant.customer_id:
+            actor = replace(actor, tenant_id=grant.partner_id)  # for the customer it is somebody from outside
+        with tenant(side), audit.acting(actor):
             if of is not None:
                 after = {"person": Person.objects.for_tenant(side).filter(user=of).first()}
             audit.record(action, grant, tenant_id=side, at=at, after=after, name=grant.domain)

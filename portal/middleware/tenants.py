@@ -126,7 +126,8 @@ def _member(request: Any) -> Principal | None:
     if not enterable:
         return None
     wanted = request.session.get(CHOSEN)
-    chosen = next((each for each in enterable if str(each.tenant_id) == wanted), enterable[0])
+    at_home = next((each for each in enterable if each.tenant_id == user.home_id), enterable[0])
+    chosen = next((each for each in enterable if str(each.tenant_id) == wanted), at_home)
     by_operator = chosen.kind == Membership.Kind.OPERATOR
     rights = _standing(user, memberships) if by_operator else None
     with tenant(chosen.tenant_id):

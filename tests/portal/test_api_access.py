@@ -18,7 +18,7 @@ from incidents.models import Incident
 from portal.api import urls
 from portal.api.resources import Resource
 from tenancy import api_tokens, custom_roles, invitations
-from tenancy.models import AuditEvent, Role
+from tenancy.models import ApiToken, AuditEvent, Role
 from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_device, make_place, make_room

@@ -1,0 +1,316 @@
+"""Partners and emergency access: from the invitation to the end of it, seen from both sides."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+
+from fleet.models import Room
+from foundation import clock
+from foundation.context import tenant
+from foundation.models import OutboxEntry
+from tenancy.models import (
+    AuditEvent,
+    BreakGlass,
+    Membership,
+    PartnerGrant,
+    PendingAction,
+    Person,
+    Tenant,
+    User,
+)
+from tenancy.tenants import create_tenant
+from tests.factories.api import Api
+from tests.factories.fleet import make_device, make_place, make_room
+from tests.factories.incidents import make_incident
+from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
+
+
+SOON = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%dT09:00}"
+
+
+@pytest.fixture
+def now(db: None) -> Any:
+    return clock.now()
+
+
+@pytest.fixture
+def manager(customer: Tenant, at: Any) -> Client:
+    return signed_in(make_person(customer, "pro_manager", at=at, name="Ingrid Solberg").user)
+
+
+@pytest.fixture
+def rooms(customer: Tenant, at: Any) -> list[Room]:
+    with tenant(customer.id):
+        place = make_place(at=at)
+        return [make_room(name, place=place, at=at) for name in ("Aurora", "Bjerk")]
+
+
+@pytest.fixture
+def partner(db: None, at: Any) -> Tenant:
+    with transaction.atomic():
+        return create_tenant("Northwind AV", kind=Tenant.Kind.PARTNER, domain="northwind.example", at=at)
+
+
+@pytest.fixture
+def paul(partner: Tenant, at: Any) -> User:
+    return make_person(partner, "partner_admin", at=at, name="Paul Weber").user
+
+
+def signed_in(user: User, at_customer: Tenant | None = None) -> Client:
+    client = Client()
+    client.force_login(user)
+    if at_customer is not None:
+        client.post("/organisation", {"organisation": str(at_customer.id)})
+    return client
+
+
+def words(answer: Any) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+def invite(manager: Client, *asks: str) -> PartnerGrant:
+    form = manager.get(reverse("portal:partner-invite")).content.decode()
+    role = re.search(r'<option value="([^"]+)"[^>]*>Partner primary admin', form)[1]  # type: ignore[index]
+    answer = manager.post(
+        reverse("portal:partner-invite"),
+        {
+            "domain": "northwind.example", "role": role, "where": "some", "rooms": "Aurora",
+            "approvals": list(asks), "days": "14", "terms": "Only on weekdays.",
+        },
+    )  # fmt: skip
+    assert answer.status_code == 302, words(answer)
+    return PartnerGrant.objects.order_by("-created_at").first()  # type: ignore[return-value]
+
+
+def join(grant: PartnerGrant, paul: User) -> Client:
+    """The partner accepts and sends Paul: his browser, looking at the customer."""
+    pauls = signed_in(paul)
+    assert "Only on weekdays." in words(pauls.get(reverse("portal:partner-accept", args=[grant.id])))
+    assert pauls.post(reverse("portal:partner-accept", args=[grant.id])).status_code == 302
+    with tenant(paul.home_id):
+        person = Person.objects.for_tenant(paul.home_id).get(user=paul)
+    pauls.post(reverse("portal:partner-people", args=[grant.id]), {"people": [person.id]})
+    return signed_in(paul, grant.customer)
+
+
+def test_a_partner_sees_its_rooms_only_and_the_log_names_it(customer, manager, rooms, paul):
+    grant = invite(manager)
+    pauls = join(grant, paul)
+    page = words(pauls.get("/rooms"))
+    assert "Aurora" in page
+    assert "Bjerk" not in page
+    assert pauls.get(reverse("portal:room-detail", args=[rooms[1].id])).status_code == 404
+    pauls.post(
+        reverse("portal:room-suppress", args=[rooms[0].id]),
+        {"reason": "Painters", "until": SOON},
+    )
+    with tenant(customer.id):
+        events = list(AuditEvent.objects.for_tenant(customer).filter(actor_id=paul.id))
+    assert {event.grant_id for event in events if event.action == "room.suppress"} == {grant.id}
+    assert {event.actor_tenant_id for event in events} == {paul.home_id}
+    log = words(manager.get(reverse("portal:audit-log")))
+    assert "Paul Weber Outside, on a grant" in log
+
+
+def test_either_side_ends_it_and_the_next_click_is_refused(customer, manager, rooms, paul):
+    grant = invite(manager)
+    pauls = join(grant, paul)
+    assert pauls.get("/rooms").status_code == 200
+    manager.post(reverse("portal:partner-end", args=[grant.id]))
+    assert "Aurora" not in words(pauls.get("/rooms"))
+    assert not Membership.objects.filter(user=paul, tenant=customer).exists()
+    second = invite(manager)
+    pauls = join(second, paul)
+    assert "Aurora" in words(pauls.get("/rooms"))
+    signed_in(paul).post(reverse("portal:partner-decline", args=[second.id]))
+    assert "Aurora" not in words(pauls.get("/rooms"))
+
+
+def test_what_wants_approval_waits_and_is_done_when_approved(customer, manager, rooms, paul):
+    grant = invite(manager, "rooms.modify")
+    pauls = join(grant, paul)
+    url = reverse("portal:room-suppress", args=[rooms[0].id])
+    sent = {"until": SOON, "reason": "Painters"}
+    said = pauls.post(url, sent, follow=True)
+    assert f"{customer.name} approves this first" in words(said)
+    assert not is_suppressed(customer, rooms[0])
+    with tenant(customer.id):
+        waiting = PendingAction.objects.for_tenant(customer).get()
+    assert "Waits for you" in words(manager.get(reverse("portal:partner-list")))
+    manager.post(reverse("portal:action-approve", args=[waiting.id]))
+    with tenant(customer.id):
+        done = PendingAction.objects.for_tenant(customer).get()
+    assert (done.state, done.outcome) == ("done", "")
+    assert is_suppressed(customer, rooms[0])
+    with tenant(customer.id):
+        change = AuditEvent.objects.for_tenant(customer).get(action="room.suppress")
+    assert (change.actor_id, change.grant_id) == (paul.id, grant.id)
+    again = manager.post(reverse("portal:action-approve", args=[waiting.id]))
+    assert "decided already" in words(again)
+
+
+def test_a_declined_action_is_never_done_and_programs_wait_too(customer, manager, rooms, paul):
+    grant = invite(manager, "rooms.modify")
+    pauls = join(grant, paul)
+    token = api_token(pauls, customer)
+    asked = Api(token).patch(f"/rooms/{rooms[0].id}", {"name": "Aurora East"})
+    assert (asked.status_code, asked.json()["code"]) == (202, "waits_for_approval")
+    assert room_name(customer, rooms[0]) == "Aurora"
+    with tenant(customer.id):
+        waiting = PendingAction.objects.for_tenant(customer).get()
+    manager.post(reverse("portal:action-deny", args=[waiting.id]))
+    late = manager.post(reverse("portal:action-approve", args=[waiting.id]))
+    assert "decided already" in words(late)
+    assert room_name(customer, rooms[0]) == "Aurora"
+    Api(token).patch(f"/rooms/{rooms[0].id}", {"name": "Aurora East"})
+    with tenant(customer.id):
+        second = PendingAction.objects.for_tenant(customer).get(state="waiting")
+    manager.post(reverse("portal:action-approve", args=[second.id]))
+    assert room_name(customer, rooms[0]) == "Aurora East"
+
+
+def test_an_approved_action_that_is_no_longer_possible_says_so_and_changes_nothing(
+    customer, manager, rooms, paul
+):
+    grant = invite(manager, "rooms.modify")
+    pauls = join(grant, paul)
+    Api(api_token(pauls, customer)).patch(f"/rooms/{rooms[0].id}", {"name": "Bjerk"})  # the name is taken
+    with tenant(customer.id):
+        waiting = PendingAction.objects.for_tenant(customer).get()
+    manager.post(reverse("portal:action-approve", args=[waiting.id]))
+    with tenant(customer.id):
+        done = PendingAction.objects.for_tenant(customer).get()
+    assert done.state == "failed"
+    assert done.outcome
+    assert room_name(customer, rooms[0]) == "Aurora"
+
+
+def api_token(client: Client, customer: Tenant) -> str:
+    form = client.get(reverse("portal:token-new")).content.decode()
+    role = re.search(r'<option value="([^"]+)"[^>]*>Partner primary admin', form)[1]  # type: ignore[index]
+    page = client.post(
+        reverse("portal:token-new"),
+        {"label": "Script", "role": role, "days": "30", "where": "all", "whose": "own"},
+    ).content.decode()
+    return re.search(r"(grat_[A-Za-z0-9_-]{60,})", page)[1]  # type: ignore[index]
+
+
+def is_suppressed(customer: Tenant, room: Room) -> bool:
+    with tenant(customer.id):
+        return Room.objects.for_tenant(customer).get(id=room.id).suppressed_until is not None
+
+
+def room_name(customer: Tenant, room: Room) -> str:
+    with tenant(customer.id):
+        return Room.objects.for_tenant(customer).get(id=room.id).name
+
+
+def test_others_cannot_accept_and_the_late_are_told(customer, manager, rooms, paul, at, now):
+    grant = invite(manager)
+    with transaction.atomic():
+        other = create_tenant("Contoso AV", kind=Tenant.Kind.PARTNER, domain="contoso.example", at=at)
+    stranger = signed_in(make_person(other, "partner_admin", at=at).user)
+    for name in ("portal:partner-accept", "portal:partner-decline", "portal:partner-people"):
+        assert stranger.post(reverse(name, args=[grant.id])).status_code == 404
+        assert manager.post(reverse(name, args=[grant.id])).status_code == 404
+    PartnerGrant.objects.filter(id=grant.id).update(expires_at=now - timedelta(seconds=1))
+    assert signed_in(paul).post(reverse("portal:partner-accept", args=[grant.id])).status_code == 404
+    assert "Expired" in words(manager.get(reverse("portal:partner-list")))
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"domain": "no domain"}, "Write a domain like partner.example."),
+        ({"days": "31"}, "less than or equal to 30"),
+        ({"days": "0"}, "greater than or equal to 1"),
+        ({"where": "some"}, "Choose a room group, or name a room."),
+    ],
+)
+def test_wrong_terms_are_said_beside_the_field(customer, manager, sent, message):
+    form = manager.get(reverse("portal:partner-invite")).content.decode()
+    role = re.search(r'<option value="([^"]+)"[^>]*>Partner primary admin', form)[1]  # type: ignore[index]
+    usual = {"domain": "northwind.example", "role": role, "where": "all", "days": "14"}
+    answer = manager.post(reverse("portal:partner-invite"), {**usual, **sent})
+    assert answer.status_code == 422
+    assert message in words(answer)
+
+
+# Emergency access ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mina(customer: Tenant, at: Any) -> User:
+    return make_agent(make_operator(at=at), [customer], at=at)
+
+
+@pytest.fixture
+def number(customer: Tenant, rooms: list[Room], at: Any) -> str:
+    with tenant(customer.id):
+        return make_incident(make_device(rooms[0], at=at), at=at).number
+
+
+def open_access(mina: User, customer: Tenant, number: str, reason: str = "Room groups are wrong") -> Client:
+    client = signed_in(mina)
+    url = reverse("portal:console-break-glass", args=[customer.id])
+    answer = client.post(url, {"reason": reason, "ticket": number})
+    assert answer.status_code == 302, words(answer)
+    return client
+
+
+def test_an_operator_sees_more_for_an_hour_and_the_customer_is_told(customer, manager, mina, number):
+    plain = signed_in(mina, customer)
+    assert plain.get(reverse("portal:group-list")).status_code == 403
+    client = open_access(mina, customer, number)
+    assert client.get(reverse("portal:group-list")).status_code == 200
+    with tenant(customer.id):
+        mail = OutboxEntry.objects.for_tenant(customer).order_by("-id").first()
+        reads = AuditEvent.objects.for_tenant(customer).filter(action="break_glass.read")
+        assert reads.filter(object_name="/groups").exists()
+    assert "Emergency access" in mail.payload["subject"]
+    assert "Room groups are wrong" in mail.payload["text"]
+    page = words(manager.get(reverse("portal:partner-list")))
+    assert "Open Room groups are wrong" in page
+    with tenant(customer.id):
+        BreakGlass.objects.for_tenant(customer).update(expires_at=clock.now() - timedelta(seconds=1))
+    assert client.get(reverse("portal:group-list")).status_code in (302, 403)
+
+
+@pytest.mark.parametrize("side", ["customer", "operator"])
+def test_either_side_ends_it_at_once(customer, manager, mina, number, side):
+    client = open_access(mina, customer, number)
+    if side == "customer":
+        with tenant(customer.id):
+            access = BreakGlass.objects.for_tenant(customer).get()
+        manager.post(reverse("portal:access-end", args=[access.id]))
+    else:
+        client.post(reverse("portal:console-break-glass-end", args=[customer.id]))
+    assert client.get(reverse("portal:group-list")).status_code in (302, 403)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ticket", "message"),
+    [
+        ("Room groups are wrong", "INC-NOSUCH", "has no ticket of this number."),
+        ("why not", None, "Say why in a few words"),
+        ("", None, "Fill this in."),
+    ],
+)
+def test_without_reason_and_ticket_there_is_none(customer, mina, number, reason, ticket, message):
+    url = reverse("portal:console-break-glass", args=[customer.id])
+    answer = signed_in(mina).post(url, {"reason": reason, "ticket": ticket or number})
+    assert message in words(answer)
+    assert answer.status_code == 422
+
+
+def test_a_customer_not_served_is_as_good_as_missing(customer, mina, number, at):
+    other = make_customer(at=at)
+    url = reverse("portal:console-break-glass", args=[other.id])
+    assert signed_in(mina).post(url, {"reason": "Room groups are wrong", "ticket": number}).status_code == 404

@@ -1,0 +1,373 @@
+"""People and roles as an administrator works with them; invitations as the invited meet them; tokens."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from foundation import clock, mail
+from foundation.context import tenant
+from foundation.models import OutboxEntry
+from tenancy import assignments
+from tenancy.models import (
+    ApiToken,
+    Assignment,
+    AuditEvent,
+    Invitation,
+    Membership,
+    Person,
+    Role,
+    RoleAssignment,
+    Tenant,
+    User,
+)
+from tests.factories.api import Api
+from tests.factories.fleet import make_place, make_room
+from tests.factories.sign_in import browser, sign_in
+from tests.factories.tenancy import make_customer, make_person
+
+GOOD = "ninety green rooms at dawn"
+
+
+@pytest.fixture
+def now(db: None) -> Any:
+    return clock.now()
+
+
+@pytest.fixture
+def manager(customer: Tenant, at: Any) -> Person:
+    return make_person(customer, "pro_manager", at=at, name="Ingrid Solberg")
+
+
+@pytest.fixture
+def ingrid(manager: Person) -> Client:
+    return signed_in(manager.user)
+
+
+@pytest.fixture
+def rooms(customer: Tenant, at: Any) -> list[Any]:
+    with tenant(customer.id):
+        place = make_place(at=at)
+        return [make_room(name, place=place, at=at) for name in ("Aurora", "Bjerk")]
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def role_of(customer: Tenant, key: str) -> Role:
+    with tenant(customer.id):
+        return Role.objects.for_tenant(customer).get(key=key)
+
+
+def link_in_mail(customer: Tenant) -> str:
+    """The link of the invitation mailed last."""
+    with tenant(customer.id):
+        entry = OutboxEntry.objects.for_tenant(customer).order_by("-id").first()
+        text = mail.text_of(entry.payload, tenant_id=customer.id)
+    return re.search(r"https?://[^/]+(/invitation/\S+)", text)[1]  # type: ignore[index]
+
+
+def words(answer: Any) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+# Who may what, and why -----------------------------------------------------------------------------------------
+
+
+def test_the_list_says_what_each_may_do_in_part_or_whole(customer, ingrid, rooms, at):
+    tom = make_person(customer, "", at=at, name="Tom Baker")
+    with tenant(customer.id):
+        lead = role_of(customer, "site_lead")
+        assignments.give(
+            tom, role_id=lead.id, everywhere=False, scope=[("room", rooms[0].id)], by=None, at=at
+        )
+    page = ingrid.get(reverse("portal:person-list"))
+    row = re.search(rf'id="person-{tom.id}".*?</tr>', page.content.decode(), re.DOTALL)[0]
+    assert "Site Lead" in row
+    assert "Change, in part" in row
+    assert "Pro Manager" in words(page)
+
+
+def test_a_persons_page_names_the_assignment_that_grants_each_right(customer, ingrid, rooms, at):
+    tom = make_person(customer, "", at=at, name="Tom Baker")
+    with tenant(customer.id):
+        assignments.add(
+            role_id=role_of(customer, "site_technician").id,
+            name="Night shift",
+            members=[tom.id],
+            everywhere=False,
+            scope=[("room", rooms[0].id)],
+            by=None,
+            at=at,
+        )
+    text = words(ingrid.get(reverse("portal:person-detail", args=[tom.id])))
+    assert "Unenroll devices Site Technician, Aurora, by Night shift" in text
+    assert "Change roles and people" not in text
+
+
+def test_the_lists_cost_the_same_however_many_there_are(customer, ingrid, at):
+    urls = [
+        reverse(f"portal:{name}")
+        for name in ("person-list", "role-list", "assignment-list", "token-list", "partner-list", "audit-log")
+    ]
+
+    def cost() -> list[int]:
+        found = []
+        for url in urls:
+            with CaptureQueriesContext(connection) as queries:
+                assert ingrid.get(url).status_code == 200
+            found.append(len(queries))
+        return found
+
+    def more(first: int) -> None:
+        with tenant(customer.id):
+            lead = role_of(customer, "site_lead")
+            for number in range(first, first + 4):
+                person = make_person(customer, "site_technician", at=at, name=f"Person {number}")
+                assignments.add(role_id=lead.id, name=f"Team {number}", members=[person.id], by=None, at=at)
+
+    more(0)
+    cost()
+    before = cost()
+    more(10)
+    assert cost() == before
+    assert max(before) <= 22
+
+
+# Giving and taking ---------------------------------------------------------------------------------------------
+
+
+def test_a_role_given_within_a_scope_holds_there_and_its_loss_is_immediate(customer, ingrid, rooms, at):
+    tom = make_person(customer, "", at=at, name="Tom Baker")
+    toms = signed_in(tom.user)
+    assert toms.get("/rooms").status_code == 403
+    given = ingrid.post(
+        reverse("portal:person-give", args=[tom.id]),
+        {"role": role_of(customer, "site_lead").id, "where": "some", "rooms": "Aurora"},
+    )
+    assert given.status_code == 302, words(given)
+    page = words(toms.get("/rooms"))
+    assert "Aurora" in page
+    assert "Bjerk" not in page
+    with tenant(customer.id):
+        row = RoleAssignment.objects.for_tenant(customer).get(person=tom)
+    ingrid.post(reverse("portal:person-withdraw", args=[tom.id, row.id]))
+    assert toms.get("/rooms").status_code == 302, "whoever loses a right signs in again"
+    assert signed_in(tom.user).get("/rooms").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"where": "some", "rooms": "Atlantis"}, "There is no room Atlantis."),
+        ({"where": "some"}, "Choose a room group, or name a room."),
+        ({"where": "elsewhere"}, "Select a valid choice"),
+        ({"role": "nonsense", "where": "all"}, "Select a valid choice"),
+    ],
+)
+def test_a_wrong_scope_is_said_beside_the_field(customer, ingrid, manager, sent, message):
+    role = role_of(customer, "site_lead").id
+    answer = ingrid.post(reverse("portal:person-give", args=[manager.id]), {"role": role, **sent})
+    assert answer.status_code == 422
+    assert message in words(answer)
+
+
+def test_the_last_administrator_stays(customer, ingrid, manager):
+    answer = ingrid.post(reverse("portal:person-end", args=[manager.id]))
+    assert "Somebody must be left who can change roles over all rooms." in words(answer)
+    assert ingrid.get("/").status_code == 200
+
+
+def test_a_custom_role_is_made_used_changed_and_deleted_when_nobody_holds_it(customer, ingrid, at):
+    made = ingrid.post(
+        reverse("portal:role-add"), {"name": "Reception", "permissions": ["rooms.view", "tickets.view"]}
+    )
+    assert made.status_code == 302
+    with tenant(customer.id):
+        role = Role.objects.for_tenant(customer).get(name="Reception")
+    ana = make_person(customer, role.key, at=at, name="Ana Reyes")
+    anas = signed_in(ana.user)
+    assert anas.get("/incidents").status_code == 200
+    ingrid.post(
+        reverse("portal:role-edit", args=[role.id]), {"name": "Reception", "permissions": ["rooms.view"]}
+    )
+    assert anas.get("/incidents").status_code == 302, "whoever loses a right signs in again"
+    assert signed_in(ana.user).get("/incidents").status_code == 403
+    refused = ingrid.post(reverse("portal:role-delete", args=[role.id]))
+    assert "still has this role" in words(refused)
+    ingrid.post(reverse("portal:person-end", args=[ana.id]))
+    assert ingrid.post(reverse("portal:role-delete", args=[role.id])).status_code == 302
+
+
+def test_an_assignment_gives_and_takes_for_all_its_members(customer, ingrid, rooms, at):
+    tom, ana = (make_person(customer, "", at=at, name=name) for name in ("Tom Baker", "Ana Reyes"))
+    sent = {
+        "name": "Night shift",
+        "role": role_of(customer, "site_technician").id,
+        "members": [tom.id, ana.id],
+        "where": "all",
+        "email_notifications": "on",
+    }
+    assert ingrid.post(reverse("portal:assignment-add"), sent).status_code == 302
+    assert [signed_in(each.user).get("/rooms").status_code for each in (tom, ana)] == [200, 200]
+    with tenant(customer.id):
+        made = Assignment.objects.for_tenant(customer).get()
+    ingrid.post(reverse("portal:assignment-edit", args=[made.id]), {**sent, "members": [tom.id]})
+    assert [signed_in(each.user).get("/rooms").status_code for each in (tom, ana)] == [200, 403]
+    ingrid.post(reverse("portal:assignment-remove", args=[made.id]))
+    assert signed_in(tom.user).get("/rooms").status_code == 403
+
+
+# Invitations ---------------------------------------------------------------------------------------------------
+
+
+def invite(ingrid: Client, customer: Tenant, email: str, **more: Any) -> str:
+    sent = {"email": email, "role": role_of(customer, "site_lead").id, "where": "all", **more}
+    answer = ingrid.post(reverse("portal:invitation-new"), sent)
+    assert answer.status_code == 302, words(answer)
+    return link_in_mail(customer)
+
+
+def test_the_invited_sets_a_password_and_is_in_with_the_role(customer, ingrid, rooms):
+    link = invite(ingrid, customer, "nora@example.com", name="Nora Lind")
+    guest = browser()
+    assert "Ingrid Solberg invites you as Site Lead" in words(guest.get(link))
+    answer = guest.post(link, {"name": "Nora Lind", "password": GOOD, "again": GOOD})
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert "Aurora" in words(guest.get("/rooms"))
+    assert "This link has ended" in words(browser().get(link))
+    with tenant(customer.id):
+        event = AuditEvent.objects.for_tenant(customer).get(action="invitation.accept")
+    assert event.result == "successful"
+    sign_in(User.objects.get(email="nora@example.com"), password=GOOD)
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"password": "short", "again": "short"}, "too short"),
+        ({"password": GOOD, "again": GOOD[:-1]}, "The two passwords differ."),
+        ({"password": GOOD, "again": GOOD, "name": " "}, "Fill this in."),
+        ({}, "Fill this in."),
+    ],
+)
+def test_what_is_wrong_on_the_way_in_is_said_and_the_link_still_works(customer, ingrid, sent, message):
+    link = invite(ingrid, customer, "nora@example.com")
+    answer = browser().post(link, {"name": "Nora", **sent})
+    assert answer.status_code == 422
+    assert message in words(answer)
+    assert browser().get(link).status_code == 200
+
+
+@pytest.mark.parametrize("text", ["grin_nonsense", "x", "grin_" + "A" * 60, "%00"])
+def test_a_link_nobody_sent_says_no_more_than_a_used_one(db, text):
+    answer = browser().get(f"/invitation/{text}")
+    assert answer.status_code == 404
+
+
+def test_a_taken_back_and_an_old_invitation_no_longer_let_in(customer, ingrid, now):
+    first = invite(ingrid, customer, "nora@example.com")
+    with tenant(customer.id):
+        held = Invitation.objects.for_tenant(customer).get()
+    ingrid.post(reverse("portal:invitation-revoke", args=[held.id]))
+    assert browser().get(first).status_code == 404
+    second = invite(ingrid, customer, "nora@example.com")
+    with tenant(customer.id):
+        Invitation.objects.for_tenant(customer).filter(revoked_at=None).update(
+            expires_at=now - timedelta(seconds=1)
+        )
+    assert browser().get(second).status_code == 404
+
+
+def test_a_new_link_ends_the_one_before(customer, ingrid):
+    first = invite(ingrid, customer, "nora@example.com")
+    with tenant(customer.id):
+        held = Invitation.objects.for_tenant(customer).get()
+    ingrid.post(reverse("portal:invitation-resend", args=[held.id]))
+    assert browser().get(first).status_code == 404
+    assert browser().get(link_in_mail(customer)).status_code == 200
+
+
+def test_somebody_with_an_account_signs_in_to_accept_and_nobody_else_can(customer, ingrid, at):
+    elsewhere = make_person(make_customer(at=at), at=at, name="Nora Lind").user
+    link = invite(ingrid, customer, elsewhere.email)
+    stranger = browser()
+    assert "Sign in to accept" in words(stranger.get(link))
+    stranger.post(link, {"name": "X", "password": GOOD, "again": GOOD})
+    assert not Membership.objects.filter(user=elsewhere, tenant=customer).exists()
+    owner = sign_in(elsewhere)
+    owner.post(link)
+    assert Membership.objects.filter(user=elsewhere, tenant=customer).exists()
+
+
+def test_who_is_invited_already_or_here_is_said_beside_the_address(customer, ingrid, manager):
+    invite(ingrid, customer, "nora@example.com")
+    sent = {"role": role_of(customer, "site_lead").id, "where": "all"}
+    url = reverse("portal:invitation-new")
+    assert "invited already" in words(ingrid.post(url, {**sent, "email": "Nora@example.com"}))
+    assert "is here already" in words(ingrid.post(url, {**sent, "email": manager.email}))
+    assert "valid email" in words(ingrid.post(url, {**sent, "email": "nora"}))
+
+
+# Tokens --------------------------------------------------------------------------------------------------------
+
+
+def new_token(client: Client, customer: Tenant, **sent: Any) -> str:
+    base = {"label": "Dashboard", "role": role_of(customer, "pro_manager").id, "days": "30", "where": "all"}
+    page = client.post(reverse("portal:token-new"), {**base, **sent}).content.decode()
+    return re.search(r'<code id="key"[^>]*>(grat_[^<]+)</code>', page)[1]  # type: ignore[index]
+
+
+def test_a_token_is_shown_once_works_and_ends_with_its_person(customer, ingrid, rooms, at):
+    make_person(customer, "pro_manager", at=at, name="Another")
+    text = new_token(ingrid, customer, whose="own")
+    assert [room["name"] for room in Api(text).get("/rooms").json()["results"]] == ["Aurora", "Bjerk"]
+    assert text.split("_")[2] not in ingrid.get(reverse("portal:token-list")).content.decode()
+    with tenant(customer.id):
+        token = ApiToken.objects.for_tenant(customer).get()
+    ingrid.post(reverse("portal:token-revoke", args=[token.id]))
+    assert Api(text).get("/rooms").status_code == 401
+
+
+def test_a_persons_own_token_does_no_more_than_the_person(customer, rooms, at):
+    tom = make_person(customer, "", at=at, name="Tom Baker")
+    with tenant(customer.id):
+        lead = role_of(customer, "site_lead")
+        assignments.give(
+            tom, role_id=lead.id, everywhere=False, scope=[("room", rooms[0].id)], by=None, at=at
+        )
+    toms = signed_in(tom.user)
+    form = toms.get(reverse("portal:token-new")).content.decode()
+    assert "service account" not in form
+    text = new_token(toms, customer, whose="own", role=lead.id)
+    assert [room["name"] for room in Api(text).get("/rooms").json()["results"]] == ["Aurora"]
+
+
+def test_a_service_account_within_one_room_sees_that_room(customer, ingrid, rooms):
+    text = new_token(ingrid, customer, whose="service", where="some", rooms="Bjerk")
+    assert [room["name"] for room in Api(text).get("/rooms").json()["results"]] == ["Bjerk"]
+    assert Api(text).get("/people").status_code == 403
+
+
+def test_a_token_made_with_a_token_never_does_more(customer, ingrid, rooms):
+    text = new_token(ingrid, customer, whose="service")
+    role = role_of(customer, "pro_manager").id
+    ends = (clock.now() + timedelta(days=5)).isoformat()
+    made = Api(text).post("/tokens", {"label": "Second", "role": str(role), "expires_at": ends})
+    assert made.status_code == 201
+    assert Api(made.json()["token"]).get("/rooms").status_code == 200
+    own = Api(text).post("/tokens", {"label": "Third", "role": str(role), "expires_at": ends, "own": True})
+    assert own.status_code == 403
+    late = (clock.now() + timedelta(days=500)).isoformat()
+    too_long = Api(text).post("/tokens", {"label": "Fourth", "role": str(role), "expires_at": late})
+    assert too_long.json()["errors"][0]["field"] == "expires_at"
