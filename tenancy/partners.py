@@ -227,7 +227,8 @@ def delegate(grant_id: UUID, user: User, *, partner: Tenant, at: datetime) -> Pe
     if there.grant_id != grant.id:
         raise Conflict("This person can enter that organisation already, in another way.")
     customer = Tenant.objects.get(id=grant.customer_id)
-    person = add_person(user, to=customer, role="", kind=Membership.Kind.PARTNER, at=at)
+    with audit.acting(replace(audit.current_actor(), tenant_id=partner.id)):
+        person = add_person(user, to=customer, role="", kind=Membership.Kind.PARTNER, at=at)
     if made:
         with tenant(customer.id):
             _write_rows(person, Partnership.objects.for_tenant(customer).get(id=grant.id))

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from django import forms
 from django.conf import settings
-from django.http import FileResponse, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from foundation import clock, files
+from foundation import clock
 from foundation.models import Job
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
 from portal.paging import keyset_page
+from portal.web.downloads import download
 from portal.web.forms import Form, LocalMoment, initial_choice
 from tenancy import audit_export
 from tenancy.audit_log import CATEGORIES, RESULTS, Asked, Names, events
@@ -139,4 +140,4 @@ def audit_start_export(request: TenantRequest) -> HttpResponse:
 @requires("audit.export")
 def audit_download(request: TenantRequest, job_id: UUID) -> HttpResponseBase:
     row = audit_export.file_of(audit_export.job(job_id), at=clock.now())
-    return FileResponse(files.open_stored(row), headers=files.download_headers(row))
+    return download(row)

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.http import FileResponse, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from foundation import clock, files
+from foundation import clock
 from insights import privacy as exports
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires, step_up
 from portal.web.dialogs import confirm, form_view
+from portal.web.downloads import download
 from tenancy import people
 from tenancy import privacy as erasure
 
@@ -117,7 +118,7 @@ def person_export(request: TenantRequest, person_id: UUID) -> HttpResponse:
 @requires("roles.modify")
 def person_download(request: TenantRequest, job_id: UUID) -> HttpResponseBase:
     row = exports.file_of(job_id, at=clock.now())
-    return FileResponse(files.open_stored(row), headers=files.download_headers(row))
+    return download(row)
 
 
 @form_view

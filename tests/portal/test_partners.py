@@ -31,7 +31,6 @@ from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.incidents import make_incident
 from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
 
-
 SOON = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%dT09:00}"
 
 
