@@ -147,6 +147,30 @@
     if (button) button.tagName === "TEXTAREA" ? button.focus() : button.click();
     return button;
   }
+  /* Keys pressed while the preview of the chosen row is on its way wait for it: they mean that ticket, not the one still shown. */
+  let early = [];
+  let preview = null; // the request on its way
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.elt?.matches?.("[data-rows] a")) preview = event.detail.xhr; });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!preview || event.detail.xhr !== preview) return;
+    preview = null;
+    const keys = early;
+    early = [];
+    if (!event.detail.successful) return;
+    while (keys.length) {
+      const key = keys.shift();
+      act(key);
+      if (early.length) early.push(...keys.splice(0));
+      else if (key === "r" && document.activeElement.matches("textarea")) document.activeElement.setRangeText(keys.splice(0).join(""), 0, 0, "end");
+    }
+  });
+  function act(key) {
+    if (key === "j") moveRow(1);
+    else if (key === "k") moveRow(-1);
+    else if ((key === "a" || key === "r") && preview) { early = [key]; return true; }
+    else if (key === "a" || key === "r") return press(key);
+    return null;
+  }
   let leader = false;
 
   document.addEventListener("keydown", (event) => {
@@ -155,14 +179,13 @@
     if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog[open]")) return;
     if (kept("shortcuts") === "off") return;
     const key = event.key;
+    if (early.length) { if (key.length === 1) { early.push(key); event.preventDefault(); } return; }
     if (leader) { leader = false; const link = $(`[data-go="${CSS.escape(key)}"]`); if (link) location.href = link.href; return; }
     if (key === "g") leader = true;
     else if (key === "/") { const box = $("[data-search]"); if (box) { event.preventDefault(); box.focus(); } }
     else if (key === "?") $("#shortcuts")?.showModal();
-    else if (key === "j") moveRow(1);
-    else if (key === "k") moveRow(-1);
     else if (key === "Enter" && current() && event.target === $("a", current())) { event.preventDefault(); location.href = current().dataset.href || $("a", current()).href; }
-    else if (key === "a" || key === "r") { if (press(key)) event.preventDefault(); }
+    else if (act(key)) event.preventDefault();
   });
   const shortcuts = $("[data-shortcuts]");
   if (shortcuts) {

@@ -20,7 +20,7 @@
 
   function alike(a, b) {
     return a.nodeType === b.nodeType && (a.nodeType !== Node.ELEMENT_NODE ||
-      (a.tagName === b.tagName && a.id === b.id && a.getAttribute("hx-get") === b.getAttribute("hx-get")));
+      (a.tagName === b.tagName && a.id === b.id && ["hx-get", "hx-post"].every((name) => a.getAttribute(name) === b.getAttribute(name))));
   }
 
   function busy(list) {
@@ -82,7 +82,9 @@
       if (fresh.dataset.title) document.title = `${fresh.dataset.title} · Greenroom`;
       merge(target, fresh, style === "gentle", changed);
       if (active && !active.isConnected) document.getElementById("content")?.focus({ preventScroll: true });
-      return changed.filter((node) => node.nodeType === Node.ELEMENT_NODE);
+      const made = changed.filter((node) => node.nodeType === Node.ELEMENT_NODE);
+      made.forEach((node) => htmx.process(node)); // now: htmx itself waits to settle, and a form sent before that leaves the page
+      return made;
     },
   });
 

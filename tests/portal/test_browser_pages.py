@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from time import sleep
 from typing import Any
 from uuid import UUID
 
@@ -282,6 +283,22 @@ def test_the_queue_is_worked_by_keys(console: Any, site: Site) -> None:
     console.locator("#peek .comment", has_text="We look at it.").wait_for(timeout=10_000)
     assert console.input_value("#peek textarea") == ""
     assert chromium.breaches(console) == []
+
+
+def test_keys_pressed_before_the_preview_is_there_mean_the_chosen_ticket(console: Any, site: Site) -> None:
+    at = clock_in_thread()
+    made: list[UUID] = []
+    change(site, lambda: made.append(make_incident(at=at).id))
+    console.goto(f"{site.address}/operations?view=unassigned")
+    queue = console.url
+    console.route("**/preview*", lambda route: (sleep(0.5), route.continue_()))
+    row = console.locator(f"#ticket-{made[0]}")
+    while row.get_attribute("aria-current") != "true":
+        console.keyboard.press("j")
+    console.keyboard.type("arWe jot it: ok")
+    console.locator(f"#peek-{made[0]} dd", has_text="Mina Okafor").wait_for(timeout=10_000)
+    assert console.url == queue
+    assert console.input_value("#peek textarea") == "We jot it: ok"
 
 
 def test_undo_takes_a_suppression_back(portal: Any, site: Site) -> None:
