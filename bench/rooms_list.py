@@ -31,7 +31,7 @@ PAGE = 50
 ROUNDS, FEWEST_PAGES, MOST_PAGES, ENOUGH_CPU_S = 3, 30, 300, 1.0  # a clock tick of CPU is 10 ms
 EQUAL = 1.2  # target: CPU at 100,000 against 1,000 rooms
 FLAT = ("first page", "deep page", "one word", "a serial", "no hit", "state", "building")
-LONGEST_MS = 100  # target of the others, which look at more than they show
+LONGEST_MS = 100  # target of every list at either size, so that a slow peer cannot pass for a good ratio
 OTHERS = ("two words", "two states", "city", "group", "state and word")
 COST_OF_ROWS = 1.3  # target: row-level security against plain
 SECURED = ("first page", "deep page", "state", "two words")
@@ -90,9 +90,11 @@ def _against_size(name: str, ours: Cost, peer: Cost) -> Row:
     """A list, a state, a building are walked in an index: flat. Other filters look at more: bounded."""
     print(f"  {name}: {ours}", file=sys.stderr, flush=True)
     figure = f"rooms list, {name}: {LARGE:,} rooms against {SMALL:,}"
+    quick = max(ours.p95_ms, peer.p95_ms) <= LONGEST_MS
     if name in FLAT:
-        return _row(figure, ours, peer, f"≤ {EQUAL} ×", ours.cpu_ms / peer.cpu_ms <= EQUAL)
-    return _row(figure, ours, peer, f"p95 ≤ {LONGEST_MS} ms", ours.p95_ms <= LONGEST_MS)
+        even = ours.cpu_ms / peer.cpu_ms <= EQUAL
+        return _row(figure, ours, peer, f"≤ {EQUAL} ×, p95 ≤ {LONGEST_MS} ms", even and quick)
+    return _row(figure, ours, peer, f"p95 ≤ {LONGEST_MS} ms", quick)
 
 
 def _row(figure: str, ours: Cost, peer: Cost, target: str, holds: bool) -> Row:
