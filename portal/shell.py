@@ -52,6 +52,7 @@ SETTINGS = (  # pages behind one entry of the menu, as tabs
     Section("portal:assignment-list", "Assignments", "groups", "roles.view", ("assignment",)),
     Section("portal:partner-list", "Partners", "link", "roles.view", ("partner", "action", "access")),
     Section("portal:token-list", "API tokens", "key", "rooms.view", ("token",)),
+    Section("portal:directory", "Sign-in", "lock", "roles.modify", ("directory",)),
     Section("portal:signal-settings", "Signals", "settings", "settings.view", ("signal",)),
     Section("portal:audit-log", "Audit log", "history", "audit.export", ("audit",)),
     Section("portal:privacy", "Privacy", "eye", "rooms.view", ("privacy",)),

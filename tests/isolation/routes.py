@@ -104,6 +104,8 @@ PAGES = {
     "portal:audit-export": posts("audit.export"),
     "portal:audit-download": reads("audit.export", job_id="audit_export"),
     "portal:privacy": reads("rooms.view"),
+    "portal:directory": form("roles.modify"),
+    "portal:directory-remove": form("roles.modify"),
     "portal:signal-settings": reads("settings.view"),
     "portal:signal-edit": Route(
         {"GET": "settings.signals", "POST": "settings.signals"}, values={"signal": "camera_room"}

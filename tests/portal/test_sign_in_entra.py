@@ -15,7 +15,7 @@ from foundation.context import tenant
 from foundation.errors import NotValid
 from portal.sign_in import directories, proofs
 from portal.sign_in.entra import callback_url
-from tenancy import tenants
+from tenancy import custom_roles, tenants
 from tenancy.models import AuditEvent, Membership, Person, Tenant, User
 from tests.factories.sign_in import add_app, browser, sign_in, totp
 from tests.factories.tenancy import make_customer, make_person, make_user
@@ -369,3 +369,56 @@ def test_an_address_leads_to_the_organisations_page_with_a_link(entra, halden):
     assert f'href="/sign-in/organisation/{halden.id}?next=/rooms"' in page
     unknown = browser().get("/sign-in/organisation?email=someone@elsewhere.org").content.decode()
     assert "No organisation with this address" in unknown
+
+
+# Settings ------------------------------------------------------------------------------------------------------
+
+
+def written(entra: Entra, **more: Any) -> dict[str, Any]:
+    return {"directory_id": entra.directory, "client_id": entra.client, "secret": entra.secret, **more}
+
+
+def test_an_administrator_connects_the_directory_and_turns_it_off(entra, customer, at):
+    manager = sign_in(make_person(customer, "pro_manager", at=at).user)
+    sent = written(entra, domains="example.com", groups=f"{FIELD_GROUP} Site Technician")
+    assert manager.post("/settings/sign-in", sent).status_code == 302
+    shown = manager.get("/settings/sign-in").content.decode()
+    assert entra.secret not in shown
+    assert callback_url(customer.id) in shown
+    entra.redirects.add(callback_url(customer.id))
+    entra.is_person(email="ola@example.com", name="Ola Hansen", groups=[FIELD_GROUP])
+    assert come_in(browser(), entra, customer)["Location"] == "/"
+    assert manager.post("/settings/sign-in/remove").status_code == 302
+    assert browser().get(f"/sign-in/organisation/{customer.id}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"directory_id": "00000000-0000-4000-8000-000000000009"}, "does not know this directory"),
+        ({"directory_id": "x"}, "Enter a valid UUID."),
+        ({"secret": ""}, "Enter the client secret."),
+        ({"domains": "elsewhere.example"}, "Nobody here has an address at elsewhere.example."),
+        ({"groups": "staff Site Lead"}, "staff is no object ID."),
+        ({"groups": f"{FIELD_GROUP} Janitor"}, "There is no role Janitor."),
+    ],
+)
+def test_a_directory_that_cannot_work_is_not_kept(entra, customer, at, more, message):
+    manager = sign_in(make_person(customer, "pro_manager", at=at).user)
+    answer = manager.post("/settings/sign-in", written(entra, **more))
+    assert answer.status_code == 422
+    assert message in answer.content.decode()
+    assert directories.of(customer.id) is None
+
+
+def test_a_group_gives_no_more_than_whoever_maps_it_has(entra, customer, at):
+    person = make_person(customer, "pro_manager", at=at)
+    with tenant(customer.id):
+        narrow = custom_roles.add_role(
+            name="Staff desk", permissions=["roles.view", "roles.modify"], by=None, at=at
+        )
+    clerk = make_person(customer, narrow.key, at=at)
+    sent = written(entra, groups=f"{FIELD_GROUP} Pro Manager")
+    answer = sign_in(clerk.user).post("/settings/sign-in", sent)
+    assert (answer.status_code, directories.of(customer.id)) == (422, None)
+    assert sign_in(person.user).post("/settings/sign-in", sent).status_code == 302
