@@ -87,9 +87,11 @@ def keyset_page(
 
 
 def _read_rows(found: QuerySet[ModelT], show: QuerySet[ModelT] | None) -> QuerySet[ModelT]:
+    """Two queries and not one with the other inside: what is expected to be one row may run anew for each row shown."""
     if show is None:
         return found
-    return show.filter(pk__in=found.values("pk")).order_by(*found.query.order_by)
+    ids = list(found.values_list("pk", flat=True))
+    return show.filter(pk__in=ids).order_by(*found.query.order_by) if ids else show.none()
 
 
 class _Row(Func):
