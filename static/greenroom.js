@@ -144,6 +144,8 @@
   });
   function press(name) {
     const button = $(`[data-key="${name}"]`);
+    const live = button?.closest("[hx-post], [hx-get]");
+    if (live && window.htmx) htmx.process(live); // just swapped in: htmx wires it a moment later, keys are faster
     if (button) button.tagName === "TEXTAREA" ? button.focus() : button.click();
     return button;
   }
