@@ -240,6 +240,11 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "portal.static_files.StaticFiles"},
 }
+FILES_FRONT = environment.text(
+    "GREENROOM_FILES_FRONT",
+    "",
+    "Internal location of a front server that serves `files/` in GREENROOM_HOME by X-Accel-Redirect; empty: none.",
+).rstrip("/")
 WHITENOISE_KEEP_ONLY_HASHED_FILES = False
 WHITENOISE_USE_FINDERS = True  # plain names from the sources, where nobody has collected
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # they name things of a customer

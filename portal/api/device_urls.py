@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from portal.api import devices, heartbeat_view
+from portal.api import artifacts, devices, heartbeat_view
 
 urlpatterns: list[URLPattern] = [
     path("/enroll/challenge", devices.Challenge.as_view(), name="device-challenge"),
@@ -11,4 +11,5 @@ urlpatterns: list[URLPattern] = [
     path("/token/recover", devices.RecoverToken.as_view(), name="device-token-recover"),
     path("/heartbeats", heartbeat_view.Heartbeats.as_view(), name="device-heartbeats"),
     path("/inventory", devices.Inventory.as_view(), name="device-inventory"),
+    path("/artifacts/<uuid:tenant_id>/<str:sha256>/<str:name>", artifacts.download, name="device-artifact"),
 ]

@@ -221,4 +221,5 @@ ELSEWHERE = {
     "device-token-recover": "devices: by signature",
     "device-inventory": "devices: by token",
     "device-heartbeats": "devices: by token",
+    "device-artifact": "devices: by signed link, for one file of one customer",
 }
