@@ -77,7 +77,7 @@ class _Asked:
     """What the address asks for. Values no incident can have are as good as absent."""
 
     def __init__(self, request: TenantRequest) -> None:
-        self.q = request.GET.get("q", "").strip()[:200]
+        self.q = request.GET.get("q", "").replace("\0", "").strip()[:200]
         view = request.GET.get("view", "")
         self.view = view if view in VIEWS else ""
         severity = request.GET.get("severity", "")
