@@ -23,6 +23,7 @@ from foundation.tenant_tables import TenantForeignKey, TenantModel
 from tenancy.rights import Reach, Rights
 
 BY_GROUP = {"EnrollmentKey"}  # tables that belong to a group rather than to a room
+BY_ROOM_OR_GROUP = {"Suppression", "MaintenanceWindow"}  # of one room, or of a group as a whole
 TICKETS = "incidents"  # the app whose rows are tickets
 Condition = Q | Exists
 
@@ -77,6 +78,8 @@ def _condition(model: type[models.Model], reach: Reach) -> Condition:
         return _places(reach)
     if model.__name__ in BY_GROUP:
         return _groups(reach, "group_id")
+    if model.__name__ in BY_ROOM_OR_GROUP:
+        return _rooms(reach, "room_id") | _groups(reach, "group_id")
     field = _key_to_room(model)
     if field is None:
         raise TypeError(f"{model.__name__} has no room")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from fleet import validation
+from fleet import scope, validation
 from fleet.errors import Missing
 from fleet.models import Place, Room, RoomGroup, SignalState
 from foundation import timers
@@ -48,7 +48,7 @@ def suppress(
 ) -> Suppression:
     """Keep a signal ("" for all) quiet in a room, a group, or (neither named) everywhere.
 
-    Raises NotValid, UnknownSignal, Missing.
+    Raises NotValid, UnknownSignal, Missing, NotAllowed.
     """
     if signal and (signal not in RULES or RULES[signal].raised):
         raise UnknownSignal(signal)
@@ -56,6 +56,8 @@ def suppress(
         raise NotValid("Name a room or a group, not both.", field="group")
     if room_id is None and group_id is None and not signal:
         raise NotValid("Everything cannot be suppressed: name a room, a group or a signal.", field="signal")
+    if room_id is None and group_id is None:
+        scope.refuse_part("Keeping a signal quiet in all rooms")
     _require_future(until, at, "until")
     row = Suppression(
         tenant_id=tenant_id,
@@ -88,10 +90,12 @@ def plan_window(
 ) -> MaintenanceWindow:
     """Plan maintenance of one room, group or place (with all below it). It may have begun already.
 
-    Raises NotValid, Missing.
+    Raises NotValid, Missing, NotAllowed.
     """
     if sum(each is not None for each in (room_id, group_id, place_id)) != 1:
         raise NotValid("Name one room, group or place.", field="room")
+    if place_id is not None:
+        scope.refuse_part("Maintenance of a place")
     if ends_at <= starts_at:
         raise NotValid("The end must be after the start.", field="ends_at")
     _require_future(ends_at, at, "ends_at")
@@ -149,14 +153,38 @@ def turned(tenant_id: UUID, subject: str, *, at: datetime) -> None:
     follow(tenant_id, row, at=at)
 
 
+def end_of_group(tenant_id: UUID, group_id: UUID, *, at: datetime) -> None:
+    """The group goes, and its quiet with it: what is still bad in its rooms is raised now."""
+    for row in _of_group(tenant_id, group_id):
+        action = "suppression.end" if isinstance(row, Suppression) else "maintenance.end"
+        _end(tenant_id, row, action, at=at)
+
+
+@scope.whole()
+def regrouped(tenant_id: UUID, group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> None:
+    """Rooms came to a group or left it: its quiet reaches them from now on, or no longer."""
+    rooms = set(room_ids)
+    running = _of_group(tenant_id, group_id)
+    if running:
+        follow_rooms(tenant_id, rooms, at=at)
+        for row in running:
+            _wake(tenant_id, row, rooms, at=at)
+
+
+@scope.whole()
 def follow(tenant_id: UUID, row: Row, *, at: datetime) -> int:
-    """Bring open tickets of the rooms a row reaches in line; what it kept waiting is looked at anew."""
+    """Bring open tickets of the rooms a row reaches in line; what it kept waiting is looked at anew.
+
+    Whoever asks, all that keeps these rooms quiet counts, and all of their tickets.
+    """
     rooms = rooms_of(tenant_id, span_of(row))
     changed = follow_rooms(tenant_id, rooms, at=at)
-    _wake(tenant_id, row, rooms, at=at)
+    if row.ended_at is not None:
+        _wake(tenant_id, row, rooms, at=at)
     return changed
 
 
+@scope.whole()
 def follow_rooms(tenant_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> int:
     """Bring the mark of open tickets in line with what is quiet in their rooms.
 
@@ -204,8 +232,6 @@ def _end(tenant_id: UUID, row: Row, action: str, *, at: datetime) -> None:
 
 def _wake(tenant_id: UUID, row: Row, rooms: set[UUID], *, at: datetime) -> None:
     """A fault that was to wait for the end of this quiet waits no longer, unless another one reaches it."""
-    if row.ended_at is None:
-        return
     span = span_of(row)
     waiting = SignalState.objects.for_tenant(tenant_id).filter(
         device__room_id__in=list(rooms), watch_until=span.until, state=SignalState.State.UNHEALTHY
@@ -215,6 +241,16 @@ def _wake(tenant_id: UUID, row: Row, rooms: set[UUID], *, at: datetime) -> None:
     ordered = waiting.order_by("device_id", "signal", "instance")
     found = {each.id: each for each in ordered.select_for_update(no_key=True, of=("self",))}
     watching.begin(found, dict.fromkeys(found, at), tenant_id=tenant_id)
+
+
+def _of_group(tenant_id: UUID, group_id: UUID) -> list[Row]:
+    """What keeps a group quiet and is not over."""
+    running = {"group_id": group_id, "ended_at": None}
+    found: list[Row] = [
+        *Suppression.objects.for_tenant(tenant_id).filter(**running).select_for_update(no_key=True)
+    ]
+    found += MaintenanceWindow.objects.for_tenant(tenant_id).filter(**running).select_for_update(no_key=True)
+    return found
 
 
 def _held(model: type[Quiet], tenant_id: UUID, key: UUID) -> Quiet:

@@ -54,6 +54,7 @@ SETTINGS = (  # pages behind one entry of the menu, as tabs
     Section("portal:token-list", "API tokens", "key", "rooms.view", ("token",)),
     Section("portal:directory", "Sign-in", "lock", "roles.modify", ("directory",)),
     Section("portal:signal-settings", "Signals", "settings", "settings.view", ("signal",)),
+    Section("portal:suppression-list", "Suppressions", "settings", "rooms.view", ("suppression",)),
     Section("portal:audit-log", "Audit log", "history", "audit.export", ("audit",)),
     Section("portal:privacy", "Privacy", "eye", "rooms.view", ("privacy",)),
 )

@@ -16,6 +16,7 @@ from portal.api.fields import Id, Input, Text
 from portal.api.filters import CharFilter, Filters
 from portal.api.resources import Resource
 from portal.api.rooms import RoomFilters, RoomSerializer, rooms_of
+from portal.web import changes
 
 
 class GroupSerializer(serializers.Serializer[RoomGroup]):
@@ -78,7 +79,7 @@ class GroupDetail(Resource):
     def delete(self, request: Request, group_id: UUID) -> Response:
         """Delete a group; its rooms stay. The default group cannot be deleted."""
         room_groups.group(group_id, field="")
-        room_groups.delete_group(group_id, at=clock.now())
+        changes.delete_group(group_id, at=clock.now())
         return Response(status=204)
 
 
@@ -102,7 +103,7 @@ class GroupMembers(Resource):
         group = room_groups.group(group_id, field="")
         return self.once(
             request,
-            lambda: self.shown({"added": room_groups.add_members(group.id, values["rooms"], at=clock.now())}),
+            lambda: self.shown({"added": changes.add_members(group.id, values["rooms"], at=clock.now())}),
         )
 
 
@@ -113,5 +114,5 @@ class GroupMember(Resource):
         """Take a room out of a group. Repeating it changes nothing."""
         group = room_groups.group(group_id, field="")
         room = self.one_of(rooms_of(self.tenant_id), room_id)
-        room_groups.remove_members(group.id, [room.id], at=clock.now())
+        changes.remove_members(group.id, [room.id], at=clock.now())
         return Response(status=204)

@@ -12,6 +12,7 @@ from portal.api import (
     reference,
     rooms,
     sites,
+    suppressions,
 )
 
 app_name = "api"
@@ -48,6 +49,19 @@ urlpatterns: list[URLPattern] = [
     path("/groups/<uuid:group_id>/members/<uuid:room_id>", groups.GroupMember.as_view(), name="group-member"),
     path("/sites", sites.Sites.as_view(), name="sites"),
     path("/sites/<uuid:site_id>", sites.Site.as_view(), name="site"),
+    path("/suppressions", suppressions.Suppressions.as_view(), name="suppressions"),
+    path("/suppressions/<uuid:suppression_id>", suppressions.SuppressionDetail.as_view(), name="suppression"),
+    path(
+        "/suppressions/<uuid:suppression_id>/end",
+        suppressions.SuppressionEnd.as_view(),
+        name="suppression-end",
+    ),
+    path("/maintenance-windows", suppressions.MaintenanceWindows.as_view(), name="maintenance-windows"),
+    path(
+        "/maintenance-windows/<uuid:window_id>/end",
+        suppressions.MaintenanceWindowEnd.as_view(),
+        name="maintenance-window-end",
+    ),
     path("/people", people.People.as_view(), name="people"),
     path("/people/<uuid:person_id>", people.PersonDetail.as_view(), name="person"),
     path("/invitations", people.Invitations.as_view(), name="invitations"),

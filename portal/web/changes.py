@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
+
 from enrollment import registration
-from fleet import inventory
+from fleet import inventory, room_groups
 from fleet.models import Device, Room
+from foundation.context import current_tenant
 from incidents import detection, suppression
 
 
@@ -36,3 +40,25 @@ def unenroll(device: Device, *, at: datetime) -> Device:
     device = registration.unenroll(device, at=at)
     detection.evaluate_devices(device.tenant_id, [device.id], at=at)
     return device
+
+
+def add_members(group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> int:
+    """How many came; what keeps the group quiet keeps them quiet too. Raises what room_groups raises."""
+    rooms = list(room_ids)
+    added = room_groups.add_members(group_id, rooms, at=at)
+    suppression.regrouped(current_tenant(), group_id, rooms, at=at)
+    return added
+
+
+def remove_members(group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> int:
+    rooms = list(room_ids)
+    removed = room_groups.remove_members(group_id, rooms, at=at)
+    suppression.regrouped(current_tenant(), group_id, rooms, at=at)
+    return removed
+
+
+@transaction.atomic
+def delete_group(group_id: UUID, *, at: datetime) -> None:
+    """Its rooms stay, and are quiet on its account no longer. Raises what room_groups raises."""
+    suppression.end_of_group(current_tenant(), group_id, at=at)
+    room_groups.delete_group(group_id, at=at)

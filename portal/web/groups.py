@@ -17,7 +17,7 @@ from foundation import clock
 from portal import htmx
 from portal.access import TenantRequest, requires
 from portal.paging import keyset_page
-from portal.web import choices
+from portal.web import changes, choices
 from portal.web.dialogs import confirm, form_view
 from portal.web.forms import Form, posted
 
@@ -122,7 +122,7 @@ def group_delete(request: TenantRequest, group_id: UUID) -> HttpResponse:
         explain="Its rooms stay.",
         back=reverse("portal:group-detail", args=[group.id]),
         to=reverse("portal:group-list"),
-        change=lambda: room_groups.delete_group(group.id, at=clock.now()),
+        change=lambda: changes.delete_group(group.id, at=clock.now()),
         said=f"{group.name} deleted",
     )
 
@@ -130,13 +130,13 @@ def group_delete(request: TenantRequest, group_id: UUID) -> HttpResponse:
 @require_POST
 @requires("groups.modify")
 def group_add_room(request: TenantRequest, group_id: UUID) -> HttpResponse:
-    return _change_member(request, group_id, room_groups.add_members, "added", "portal:group-remove-room")
+    return _change_member(request, group_id, changes.add_members, "added", "portal:group-remove-room")
 
 
 @require_POST
 @requires("groups.modify")
 def group_remove_room(request: TenantRequest, group_id: UUID) -> HttpResponse:
-    return _change_member(request, group_id, room_groups.remove_members, "removed", "portal:group-add-room")
+    return _change_member(request, group_id, changes.remove_members, "removed", "portal:group-add-room")
 
 
 def _change_member(

@@ -24,6 +24,7 @@ from portal.web import (
     rooms,
     signal_settings,
     sites,
+    suppressions,
     ticket,
     tokens,
 )
@@ -66,6 +67,13 @@ urlpatterns: list[URLPattern] = [
     path("settings/signals", signal_settings.signal_list, name="signal-settings"),
     path("settings/signals/<slug:signal>", signal_settings.signal_edit, name="signal-edit"),
     path("settings/signals/<slug:signal>/reset", signal_settings.signal_reset, name="signal-reset"),
+    path("settings/suppressions", suppressions.suppression_list, name="suppression-list"),
+    path("settings/suppressions/add", suppressions.suppression_add, name="suppression-add"),
+    path(
+        "settings/suppressions/<uuid:suppression_id>/end",
+        suppressions.suppression_end,
+        name="suppression-end",
+    ),
     path("settings/people", people.person_list, name="person-list"),
     path("settings/people/invite", people.invitation_new, name="invitation-new"),
     path(

@@ -159,3 +159,31 @@ def test_a_suppression_must_say_what_until_when_and_why(inside, at, values, erro
 def test_what_does_not_exist_cannot_be_ended(inside, at):
     with pytest.raises(NotFound):
         suppression.end_suppression(inside.id, inside.id, at=at)
+
+
+def test_the_quiet_of_a_group_ends_with_the_group(device, group, inside, at):
+    incident = make_incident(device, at=at)
+    suppression.suppress(inside.id, group_id=group.id, until=at + DAY, reason="Refit", at=at)
+    heard(said(device, "mic_conf", at=at), at=at)
+    watch_ends(device, "mic_conf", at=at + MINUTE)
+    suppression.end_of_group(inside.id, group.id, at=at + 2 * MINUTE)
+    incident.refresh_from_db()
+    assert not incident.suppressed
+    assert watch_ends(device, "mic_conf", at=at + 2 * MINUTE).opened == 1
+
+
+def test_a_room_that_joins_or_leaves_a_quiet_group_follows_it(device, group, inside, at):
+    room_groups.remove_members(group.id, [device.room_id], at=at)
+    suppression.suppress(inside.id, group_id=group.id, until=at + DAY, reason="Refit", at=at)
+    incident = make_incident(device, at=at)
+    room_groups.add_members(group.id, [device.room_id], at=at)
+    suppression.regrouped(inside.id, group.id, [device.room_id], at=at)
+    incident.refresh_from_db()
+    assert incident.suppressed
+    heard(said(device, "mic_conf", at=at), at=at)
+    watch_ends(device, "mic_conf", at=at + MINUTE)
+    room_groups.remove_members(group.id, [device.room_id], at=at + MINUTE)
+    suppression.regrouped(inside.id, group.id, [device.room_id], at=at + 2 * MINUTE)
+    incident.refresh_from_db()
+    assert not incident.suppressed
+    assert watch_ends(device, "mic_conf", at=at + 2 * MINUTE).opened == 1

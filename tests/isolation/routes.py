@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.isolation.world import Customer
 
 Body = Callable[[Customer], dict[str, Any]]
+
+
+def _tomorrow() -> str:
+    return (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,9 @@ PAGES = {
     "portal:privacy": reads("rooms.view"),
     "portal:directory": form("roles.modify"),
     "portal:directory-remove": form("roles.modify"),
+    "portal:suppression-list": reads("rooms.view"),
+    "portal:suppression-add": form("rooms.modify"),
+    "portal:suppression-end": form("rooms.modify", suppression_id="suppression"),
     "portal:signal-settings": reads("settings.view"),
     "portal:signal-edit": Route(
         {"GET": "settings.signals", "POST": "settings.signals"}, values={"signal": "camera_room"}
@@ -148,6 +156,26 @@ API = {
     "api:incident-comments": posts("tickets.modify", lambda _: {"text": "hello"}, incident_id="incident"),
     "api:incident-done": posts("tickets.modify", incident_id="incident"),
     "api:incident-reopen": posts("tickets.modify", incident_id="incident"),
+    "api:suppressions": Route(
+        {"GET": "rooms.view", "POST": "rooms.modify"},
+        bodies={
+            "POST": lambda own: {"group": str(own.ids["group"]), "until": _tomorrow(), "reason": "refit"}
+        },
+    ),
+    "api:suppression": reads("rooms.view", suppression_id="suppression"),
+    "api:suppression-end": posts("rooms.modify", suppression_id="suppression"),
+    "api:maintenance-windows": Route(
+        {"GET": "rooms.view", "POST": "rooms.modify"},
+        bodies={
+            "POST": lambda own: {
+                "room": str(own.ids["room"]),
+                "starts_at": datetime.now(UTC).isoformat(),
+                "ends_at": _tomorrow(),
+                "reason": "refit",
+            }
+        },
+    ),
+    "api:maintenance-window-end": posts("rooms.modify", window_id="window"),
     "api:groups": Route({"GET": "groups.view", "POST": "groups.create"}),
     "api:group": Route(
         {"GET": "groups.view", "PATCH": "groups.modify", "DELETE": "groups.modify"}, {"group_id": "group"}

@@ -19,7 +19,7 @@ from tests.isolation.world import BEYOND, World
 
 __all__ = ["world"]  # the fixture
 GRANTED = PERMISSIONS["pro_manager"] - NEEDS_EVERYWHERE
-IN_REACH = {"place", "room", "group", "device", "incident"}
+IN_REACH = {"place", "room", "group", "device", "incident", "suppression", "window"}
 OUT_OF_REACH = {"waiting_device", "key"}  # it has no room yet; it belongs to another group
 FOR_ALL_ROOMS = {
     "api:rooms",

@@ -17,6 +17,7 @@ from foundation import files, jobs
 from foundation.context import tenant
 from foundation.ids import new_id
 from foundation.models import Job
+from incidents import suppression
 from insights import privacy
 from tenancy import (
     api_tokens,
@@ -145,6 +146,17 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         device=device, signal="mic_conf", state="unhealthy", detail=f"{canary} detail", since=at
     )
     incident = make_incident(device, at=at)
+    quiet: dict[str, Any] = {"reason": f"{canary} reason", "at": at}
+    suppressed = suppression.suppress(
+        customer.tenant.id, group_id=group.id, signal="spk_conf", until=at + timedelta(days=30), **quiet
+    )
+    window = suppression.plan_window(
+        customer.tenant.id,
+        room_id=room.id,
+        starts_at=at + timedelta(days=20),
+        ends_at=at + timedelta(days=21),
+        **quiet,
+    )
     key, _ = keys.issue(
         label=f"{canary} key", group=room_groups.default_group(), expires_at=at + YEAR, by=None, at=at
     )
@@ -158,6 +170,8 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         "waiting_device": waiting.id,
         "incident": incident.id,
         "key": key.id,
+        "suppression": suppressed.id,
+        "window": window.id,
     }
 
 

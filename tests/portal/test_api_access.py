@@ -14,6 +14,7 @@ from fleet import room_groups
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
+from incidents import suppression
 from incidents.models import Incident
 from portal.api import urls
 from portal.api.resources import Resource
@@ -64,6 +65,13 @@ def make_things(owner, now):
             owner, role=used, label="Token", expires_at=now + timedelta(days=1), by=None, at=now
         )
         spare = custom_roles.add_role(name="Spare", permissions=["rooms.view"], by=None, at=now)
+        until = now + timedelta(days=1)
+        suppressed = suppression.suppress(
+            owner.id, room_id=room.id, signal="spk_conf", until=until, reason="Refit", at=now
+        )
+        window = suppression.plan_window(
+            owner.id, room_id=room.id, starts_at=now, ends_at=until, reason="Refit", at=now
+        )
     return {
         "role_id": spare.id,
         "person_id": person.id,
@@ -75,6 +83,8 @@ def make_things(owner, now):
         "group_id": group.id,
         "key_id": key.id,
         "incident_id": incident.id,
+        "suppression_id": suppressed.id,
+        "window_id": window.id,
     }
 
 
@@ -100,6 +110,17 @@ BODIES = {
     ("POST", "/devices/{device_id}/accept"): lambda ids: {"room": str(ids["room_id"])},
     ("POST", "/devices/{device_id}/move"): lambda ids: {"room": str(ids["room_id"])},
     ("POST", "/incidents/{incident_id}/comments"): lambda ids: {"text": "We looked."},
+    ("POST", "/suppressions"): lambda ids: {
+        "room": str(ids["room_id"]),
+        "until": (timezone.localtime() + timedelta(days=1)).isoformat(),
+        "reason": "Rebuilding",
+    },
+    ("POST", "/maintenance-windows"): lambda ids: {
+        "room": str(ids["room_id"]),
+        "starts_at": timezone.localtime().isoformat(),
+        "ends_at": (timezone.localtime() + timedelta(days=1)).isoformat(),
+        "reason": "Rebuilding",
+    },
     ("POST", "/groups"): lambda ids: {"name": "New group"},
     ("PATCH", "/groups/{group_id}"): lambda ids: {"description": "Rooms"},
     ("POST", "/groups/{group_id}/members"): lambda ids: {"rooms": [str(ids["room_id"])]},

@@ -33,6 +33,7 @@ LISTS = (
     "portal:key-list",
     "portal:join",
     "portal:signal-settings",
+    "portal:suppression-list",
 )
 
 
