@@ -16,6 +16,10 @@ PRIVATE = frozenset(  # names in lower case, without separators
     "chat chatmessage chatmessages chattext transcript caption captions".split()
 )
 _NOT_LETTERS = re.compile(r"[^a-z]")
+_BLOCK = re.compile(
+    r"(?im)^([ \t]*(?:body(?:[ _-]?(?:preview|text))?|agenda|notes|chat(?:[ _-]?messages?)?|transcript)[ \t]*[:=])"
+    r"[^\n]*\n(?:(?![ \t]*\r?\n|[ \t]*[\w -]{1,40}[:=]).+(?:\n|\Z))*"
+)
 _LINE = re.compile(
     r"(?im)\b((?:meeting[ _-]?)?(?:subject|title)|body(?:[ _-]?preview)?|agenda|(?:required|optional)?[ _-]?attendees?|"
     r"participants?|organi[sz]er|invitees?|contacts?|contact[ _-]?cards?|chat(?:[ _-]?messages?)?|transcript)"
@@ -47,7 +51,8 @@ def text(value: str) -> str:
 
 
 def lines(value: str) -> str:
-    return _LINE.sub(rf"\1\2{REMOVED}", value)
+    """What follows a private word, and the lines below a body or chat up to an empty one or the next "Name: …"."""
+    return _LINE.sub(rf"\1\2{REMOVED}", _BLOCK.sub(rf"\1{REMOVED}\n", value))
 
 
 def _private(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -132,3 +132,26 @@ def download_headers(row: StoredFile) -> dict[str, str]:
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Cache-Control": "no-store",
     }
+
+
+def joined(rows: Sequence[StoredFile]) -> IO[bytes]:
+    """Several stored files read as one, so that long work can write parts. Only `read` works."""
+    return cast(IO[bytes], _Joined(rows))
+
+
+class _Joined:
+    def __init__(self, rows: Sequence[StoredFile]) -> None:
+        self._rows = iter(rows)
+        self._now: IO[bytes] | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        while True:
+            if self._now is None:
+                row = next(self._rows, None)
+                if row is None:
+                    return b""
+                self._now = open_stored(row)
+            if chunk := self._now.read(size):
+                return chunk
+            self._now.close()
+            self._now = None

@@ -5,19 +5,19 @@ from __future__ import annotations
 import io
 import json
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 from foundation import files, jobs
 from foundation.context import current_tenant
 from foundation.models import Job, StoredFile
 from incidents.models import IncidentEntry
-from tenancy import audit, people
+from tenancy import audit, people, privacy
 from tenancy.errors import Missing
 from tenancy.models import ApiToken, AuditEvent, Person, RoleAssignment
 
 KIND = "person.export"
-JSON = files.FileKind("application/json", b"{")
+JSON = files.FileKind("application/json", b"")  # we wrote it ourselves
 EVENTS_A_STEP = 5_000
 LARGEST_BYTES = 1_000_000_000
 
@@ -46,36 +46,62 @@ def file_of(job_id: UUID, *, at: datetime) -> StoredFile:
     row = (
         None
         if job is None
-        else StoredFile.objects.for_tenant(tenant_id).filter(id=job.result["file"]).first()
+        else StoredFile.objects.for_tenant(tenant_id).filter(id=job.result.get("file")).first()
     )
     if job is None or row is None:
         raise Missing("file")
-    audit.record("audit.download", job, tenant_id=tenant_id, at=at, name=row.name)
+    audit.record("person.download", job, tenant_id=tenant_id, at=at, name=row.name)
     return row
 
 
 def step(held: Job, at: datetime) -> jobs.Progress:
-    """One part of the person's events; the last step writes the file."""
+    """First what is kept of the person, then a part of the events a step; the last one joins the parts."""
     person = people.person(UUID(held.parameters["person"]))
-    cursor: dict[str, Any] = held.cursor or {"after": None, "events": []}
+    cursor: dict[str, Any] = held.cursor or {"after": None, "parts": []}
+    parts: list[str] = cursor["parts"]
+    if not parts:
+        head = json.dumps(_kept(person), ensure_ascii=False, indent=2, default=str)
+        parts = [_store(held, f'{head.rstrip("}").rstrip()},\n  "audit_log": [', at=at)]
     rows = AuditEvent.objects.for_tenant(person.tenant_id).filter(actor_id=person.user_id).order_by("id")
     if cursor["after"]:
         rows = rows.filter(id__gt=UUID(cursor["after"]))
     some = list(rows[:EVENTS_A_STEP])
-    seen = [*cursor["events"], *map(_event, some)]
     done = held.done + len(some)
+    lines = ",".join(f"\n    {json.dumps(_event(row), ensure_ascii=False)}" for row in some)
     if len(some) == EVENTS_A_STEP:
-        return jobs.Progress({"after": str(some[-1].id), "events": seen}, done)
-    text = json.dumps({**_kept(person), "audit_log": seen}, ensure_ascii=False, indent=2, default=str)
-    row = files.store(
-        io.BytesIO(text.encode()),
-        f"person-{person.id}.json",
-        tenant_id=person.tenant_id,
-        kinds=(JSON,),
-        limit_bytes=LARGEST_BYTES,
-        at=at,
+        kept = _store(held, ("," if held.done else "") + lines, at=at)
+        return jobs.Progress({"after": str(some[-1].id), "parts": [*parts, kept]}, done)
+    parts = [*parts, _store(held, ("," if held.done and lines else "") + lines + "\n  ]\n}\n", at=at)]
+    stored = StoredFile.objects.for_tenant(held.tenant_id)
+    found = {str(row.id): row for row in stored.filter(id__in=parts)}
+    whole = _written(held, files.joined([found[key] for key in parts]), at=at)
+    for row in found.values():
+        files.remove(row)
+    return jobs.Progress(None, done, done, {"file": str(whole.id)})
+
+
+def _store(held: Job, text: str, *, at: datetime) -> str:
+    return str(_written(held, io.BytesIO(text.encode()), at=at).id)
+
+
+def _written(held: Job, source: IO[bytes], *, at: datetime) -> StoredFile:
+    name = f"person-{held.parameters['person']}.json"
+    return files.store(
+        source, name, tenant_id=held.tenant_id, kinds=(JSON,), limit_bytes=LARGEST_BYTES, at=at
     )
-    return jobs.Progress(None, done, done, {"file": str(row.id)})
+
+
+def erase(person_id: UUID, *, at: datetime) -> Person:
+    """Forget a person (tenancy.privacy), with the files that were written for them. Raises Missing, LastAdministrator."""
+    gone = privacy.erase(person_id, at=at)
+    jobs_of = Job.objects.for_tenant(gone.tenant_id).filter(kind=KIND, parameters={"person": str(gone.id)})
+    for job in jobs_of.select_for_update():
+        jobs.cancel(job, at=at)
+        parts = [job.result.get("file"), *(job.cursor or {}).get("parts", [])]
+        for row in StoredFile.objects.for_tenant(gone.tenant_id).filter(id__in=filter(None, parts)):
+            files.remove(row)
+    jobs_of.update(result={}, cursor=None)
+    return gone
 
 
 def _kept(person: Person) -> dict[str, Any]:

@@ -23,6 +23,7 @@ ACTIONS = frozenset(
         "person.end",
         "person.erase",
         "person.export",
+        "person.download",
         "person.password",
         "person.factor",
         "role.assign",

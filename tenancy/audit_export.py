@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime
-from typing import IO, Any, cast
+from typing import IO, Any
 from uuid import UUID
 
 from foundation import files, jobs
@@ -126,28 +126,8 @@ def _store(source: IO[bytes], name: str, held: Job, at: datetime) -> StoredFile:
 
 def _join(parts: list[str], held: Job, at: datetime) -> StoredFile:
     rows = {str(row.id): row for row in StoredFile.objects.for_tenant(held.tenant_id).filter(id__in=parts)}
-    joined = _Joined([rows[key] for key in parts])
-    whole = _store(cast(IO[bytes], joined), f"audit-{held.created_at:%Y-%m-%d}.csv", held, at)
+    joined = files.joined([rows[key] for key in parts])
+    whole = _store(joined, f"audit-{held.created_at:%Y-%m-%d}.csv", held, at)
     for row in rows.values():
         files.remove(row)
     return whole
-
-
-class _Joined:
-    """Several stored files read as one."""
-
-    def __init__(self, rows: list[StoredFile]) -> None:
-        self._rows = iter(rows)
-        self._now: IO[bytes] | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        while True:
-            if self._now is None:
-                row = next(self._rows, None)
-                if row is None:
-                    return b""
-                self._now = files.open_stored(row)
-            if chunk := self._now.read(size):
-                return chunk
-            self._now.close()
-            self._now = None

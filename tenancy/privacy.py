@@ -26,9 +26,9 @@ def erase(person_id: UUID, *, at: datetime) -> Person:
     address = f"{person.id.hex}@{NOWHERE}"
     former = person.email
     Person.objects.for_tenant(person.tenant_id).filter(id=person.id).update(name=pseudonym, email=address)
-    Invitation.objects.for_tenant(person.tenant_id).filter(email=former).update(
-        email=address, name="", revoked_at=at
-    )
+    invited = Invitation.objects.for_tenant(person.tenant_id).filter(email=former)
+    invited.filter(accepted_at=None, revoked_at=None).update(revoked_at=at)
+    invited.update(email=address, name="")
     if not Membership.objects.filter(user_id=person.user_id).exists():
         _empty_account(person.user_id, pseudonym)
     person.name, person.email = pseudonym, address

@@ -18,7 +18,6 @@ from portal.access import TenantRequest, principal_of, requires, step_up
 from portal.web.dialogs import confirm, form_view
 from portal.web.downloads import download
 from tenancy import people
-from tenancy import privacy as erasure
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def collected() -> list[Collected]:
         ),
         Collected(
             "Room account",
-            "Name of the room, its resource account, its place",
+            "Name of the room, its resource account, its place and time zone",
             "To know which room it is",
             "As long as the room is yours",
         ),
@@ -134,6 +133,6 @@ def person_erase(request: TenantRequest, person_id: UUID) -> HttpResponse:
         "What they did stays on record under it.",
         back=reverse("portal:person-detail", args=[person.id]),
         to=reverse("portal:person-list"),
-        change=lambda: erasure.erase(person.id, at=clock.now()),
+        change=lambda: exports.erase(person.id, at=clock.now()),
         said="Erased",
     )

@@ -23,6 +23,8 @@ SECRET = "Project Nightingale"
         f"Attendees: {SECRET}; two more\nOrganiser = {SECRET}",
         f'{{"Description": "Contact: {SECRET}"}}',
         f"{{broken Subject: {SECRET}",
+        f"Body:\nDear all,\nabout {SECRET} tomorrow\n\nResult: sent",
+        f"Chat: hello\nand {SECRET}",
     ],
 )
 def test_what_was_said_is_removed_from_logs(line):

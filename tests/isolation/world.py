@@ -228,7 +228,7 @@ def _people_things(customer: Customer, canary: str, number: str, *, at: datetime
         "partner": partner.id,
         "action": action.id,
         "access": access.id,
-        "person_export": _finished(owner, privacy.KIND, f"{{{canary}}}", privacy.JSON, at=at),
+        "person_export": _finished(owner, privacy.KIND, canary, privacy.JSON, at=at),
         "audit_export": _finished(owner, audit_export.KIND, canary, audit_export.CSV, at=at),
     }
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from foundation import clock, jobs
 from foundation.context import tenant
-from foundation.models import Job
+from foundation.models import Job, StoredFile
 from tenancy import custom_roles, invitations
 from tenancy.models import AuditEvent, Person, Role, Tenant, User
 from tests.factories.api import Api, make_api_token
@@ -193,6 +193,18 @@ def test_the_erased_leave_a_pseudonym_everywhere_and_the_chain_of_the_log_whole(
     user.refresh_from_db()
     assert (user.is_active, user.name != "Tom Baker", user.email != email) == (False, True, True)
     assert toms.get("/rooms").status_code == 302
+
+
+def test_what_was_written_for_a_person_goes_with_them(customer, ingrid, at):
+    tom = make_person(customer, "pro_manager", at=at, name="Tom Baker")
+    ingrid.post(reverse("portal:person-export", args=[tom.id]))
+    work(customer)
+    assert b"Tom Baker" in downloaded(ingrid, "portal:person-download", customer)
+    ingrid.post(reverse("portal:person-erase", args=[tom.id]))
+    with tenant(customer.id):
+        job = Job.objects.for_tenant(customer).get(kind="person.export")
+        assert not StoredFile.objects.for_tenant(customer).exists()
+    assert ingrid.get(reverse("portal:person-download", args=[job.id])).status_code == 404
 
 
 def test_who_is_known_elsewhere_keeps_the_account_there(customer, ingrid, at):

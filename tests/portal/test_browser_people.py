@@ -10,9 +10,11 @@ import pytest
 from django.db import connections
 
 from foundation import clock
+from foundation.context import tenant
 from tenancy.models import Person, Tenant
+from tests.factories.incidents import make_incident
 from tests.factories.sign_in import totp
-from tests.factories.tenancy import PASSWORD, make_customer, make_person
+from tests.factories.tenancy import PASSWORD, make_agent, make_customer, make_operator, make_person
 from tests.portal import browser as chromium
 from tests.portal.test_people import GOOD, link_in_mail
 from tests.portal.test_sign_in_entra import FIELD_GROUP, connect
@@ -137,3 +139,32 @@ def test_a_member_of_a_mapped_group_comes_in_with_microsoft(
         assert page.url == f"{portal}/rooms"
         assert "Ola Hansen" in page.inner_text("aside")
         checked(page)
+
+
+def test_emergency_access_is_seen_by_the_customer_and_ends_within_a_click(portal, browser, customer, manager):
+    def prepare() -> tuple[Any, str]:
+        mina = make_agent(make_operator(at=clock.now()), [customer], at=clock.now())
+        with tenant(customer.id):
+            return mina, make_incident(at=clock.now()).number
+
+    mina, number = beside(prepare)
+    console = chromium.sign_in(browser, portal, email=mina.email, password=PASSWORD)
+    console.goto(f"{portal}/operations/tenants")
+    console.click("a:has-text('Emergency access')")
+    console.fill("dialog [name=reason]", "Room groups look wrong")
+    console.fill("dialog [name=ticket]", number)
+    console.click(SUBMIT)
+    console.wait_for_selector(".topbar :text('Emergency access')")
+    console.goto(f"{portal}/groups")
+    console.wait_for_selector("h1:has-text('Room groups')")
+    checked(console)
+
+    host = chromium.sign_in(browser, portal, email=manager.email, password=PASSWORD)
+    host.goto(f"{portal}/settings/partners")
+    host.wait_for_selector("td:has-text('Room groups look wrong')")
+    checked(host)
+    host.click("#access-h >> xpath=ancestor::section >> a:has-text('End')")
+    host.click(SUBMIT)
+    host.wait_for_selector("#access-h >> xpath=ancestor::section >> text=Over")
+    console.goto(f"{portal}/groups")
+    assert not console.locator("h1:has-text('Room groups')").is_visible()
