@@ -1,0 +1,88 @@
+"""Organisations of an installation: who is a customer, an operator or a partner here, and who serves whom.
+
+manage.py organisation add "Halden Group" --time-zone Europe/Oslo --administrator ingrid@halden.example
+manage.py organisation add "Northwind AV" --kind partner --domain northwind.example --administrator …
+manage.py organisation serve "Halden Group" mina.okafor@operations.example
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError, transaction
+
+from fleet import room_groups
+from foundation import clock
+from foundation.context import tenant
+from foundation.errors import DomainError
+from tenancy import invitations
+from tenancy.models import Membership, Role, Tenant, User
+from tenancy.tenants import add_person, create_tenant
+
+FIRST_ROLE = {
+    Tenant.Kind.CUSTOMER: "pro_manager",
+    Tenant.Kind.PARTNER: "partner_admin",
+    Tenant.Kind.OPERATOR: "platform_admin",
+}
+
+
+class Command(BaseCommand):
+    help = "Add an organisation and invite its first administrator, or let an operator serve a customer."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        add = actions.add_parser("add", help="a new organisation; its first administrator is invited by mail")
+        add.add_argument("name")
+        add.add_argument("--kind", choices=Tenant.Kind.values, default=Tenant.Kind.CUSTOMER)
+        add.add_argument("--domain", default="", help="of its mail; partners are invited by it")
+        add.add_argument("--time-zone", default="UTC", help="IANA name, such as Europe/Oslo")
+        add.add_argument("--administrator", required=True, metavar="EMAIL")
+        serve = actions.add_parser("serve", help="let one of an operator's people serve a customer")
+        serve.add_argument("customer", help="its name")
+        serve.add_argument("email")
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        try:
+            with transaction.atomic():
+                said = self._add(**given) if given["action"] == "add" else self._serve(**given)
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        self.stdout.write(said)
+
+    def _add(self, *, name: str, kind: str, domain: str, time_zone: str, administrator: str, **_: Any) -> str:
+        if time_zone not in available_timezones():
+            raise CommandError(f"There is no time zone {time_zone}.")
+        if kind == Tenant.Kind.PARTNER and not domain:
+            raise CommandError("A partner needs the domain of its mail: customers invite it by that.")
+        at = clock.now()
+        try:
+            with transaction.atomic():
+                made = create_tenant(name, kind=kind, time_zone=time_zone, domain=domain, at=at)
+        except IntegrityError as error:
+            raise CommandError(f"Another organisation has the domain {domain}.") from error
+        if kind == Tenant.Kind.CUSTOMER:
+            room_groups.set_up_customer(made, at=at)
+        with tenant(made.id):
+            role = Role.objects.for_tenant(made).get(key=FIRST_ROLE[Tenant.Kind(kind)])
+            invited = invitations.invite(
+                email=administrator,
+                role_id=role.id,
+                link=f"{settings.GREENROOM_URL}/invitation/",
+                by=None,
+                rights=None,
+                at=at,
+            )
+        return f"{made.name} added; {invited.email} is invited as {role.name}."
+
+    def _serve(self, *, customer: str, email: str, **_: Any) -> str:
+        found = list(Tenant.objects.filter(name=customer, kind=Tenant.Kind.CUSTOMER)[:2])
+        if len(found) != 1:
+            raise CommandError(f"There is {'no' if not found else 'more than one'} customer {customer}.")
+        user = User.objects.filter(email=email.strip().lower()).select_related("home").first()
+        if user is None or user.home.kind != Tenant.Kind.OPERATOR:
+            raise CommandError(f"{email} is nobody of an operator.")
+        add_person(user, to=found[0], role="", kind=Membership.Kind.OPERATOR, at=clock.now())
+        return f"{user.name} serves {found[0].name}."
