@@ -9,12 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from foundation import files
 from foundation.context import tenant
-from foundation.models import Job
+from foundation.models import Job, StoredFile
 from foundation.sweep import tenants_due
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)  # a step takes at most 35 s
+KEPT_FOR = timedelta(days=7)  # after its end, with what it wrote
+FORGOTTEN_AT_ONCE = 200
+ENDED = (Job.State.DONE, Job.State.FAILED, Job.State.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -100,3 +104,25 @@ def _step(steps: Mapping[str, Step], tenant_id: UUID, token: UUID, *, at: dateti
             )
         return 0
     return 1
+
+
+def forget_old(*, at: datetime) -> int:
+    """Jobs that ended a week ago, with the files they wrote; returns how many. Safe to repeat."""
+    forgotten = 0
+    ended = f"state IN ({', '.join(repr(str(each)) for each in ENDED)})"
+    for tenant_id in tenants_due(Job._meta.db_table, at=at - KEPT_FOR, where=ended):
+        with tenant(tenant_id):
+            rows = Job.objects.for_tenant(tenant_id).filter(state__in=ENDED, due_at__lte=at - KEPT_FOR)
+            some = list(rows.order_by("due_at", "id")[:FORGOTTEN_AT_ONCE])
+            kept = [key for job in some for key in files_of(job)]
+            for stored in StoredFile.objects.for_tenant(tenant_id).filter(id__in=kept):
+                files.remove(stored)
+            rows.filter(id__in=[job.id for job in some]).delete()
+            forgotten += len(some)
+    return forgotten
+
+
+def files_of(job: Job) -> list[str]:
+    """Ids of the files a job has written: its result, or the parts so far."""
+    written = [job.result.get("file"), *(job.cursor or {}).get("parts", [])]
+    return [key for key in written if key]

@@ -97,8 +97,7 @@ def erase(person_id: UUID, *, at: datetime) -> Person:
     jobs_of = Job.objects.for_tenant(gone.tenant_id).filter(kind=KIND, parameters={"person": str(gone.id)})
     for job in jobs_of.select_for_update():
         jobs.cancel(job, at=at)
-        parts = [job.result.get("file"), *(job.cursor or {}).get("parts", [])]
-        for row in StoredFile.objects.for_tenant(gone.tenant_id).filter(id__in=filter(None, parts)):
+        for row in StoredFile.objects.for_tenant(gone.tenant_id).filter(id__in=jobs.files_of(job)):
             files.remove(row)
     jobs_of.update(result={}, cursor=None)
     return gone

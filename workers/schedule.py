@@ -43,7 +43,7 @@ SCHEDULE = (
     Periodic(
         "housekeeping.forget_old",
         timedelta(hours=1),
-        "drops used slots, answers kept for retries, old sessions",
+        "drops used slots, answers kept for retries, old sessions, exports of a week ago",
     ),
 )
 

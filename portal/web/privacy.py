@@ -11,7 +11,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from foundation import clock
+from foundation import clock, jobs
 from insights import privacy as exports
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires, step_up
@@ -73,6 +73,12 @@ def collected() -> list[Collected]:
             "Who did what, when, from which address",
             "Proof for you of who could see and do what",
             f"{settings.AUDIT_KEEP_DAYS} days",
+        ),
+        Collected(
+            "Exports",
+            "Files you had written: the audit log, a person's data",
+            "So that you can fetch them",
+            f"{jobs.KEPT_FOR.days} days",
         ),
         Collected(
             "Readings of a device that may be a copy",

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
+from datetime import timedelta
+
 import pytest
 
-from foundation import clock, jobs
+from foundation import clock, files, jobs
 from foundation.context import tenant
 from foundation.jobs import Progress
-from foundation.models import Job
+from foundation.models import Job, StoredFile
 from tests.factories.tenancy import make_customer
 
+CSV = files.FileKind("text/csv", b"")
 pytestmark = pytest.mark.usefixtures("committed_db")
 
 
@@ -71,3 +75,23 @@ def test_a_worker_that_dies_leaves_the_step_to_the_next(owner):
     assert stored(job).done == 0
     jobs.step_due({"count": count}, at=at + jobs.LEASE)
     assert stored(job).done == 1
+
+
+def test_a_week_after_its_end_a_job_is_forgotten_with_the_file_it_wrote(owner):
+    kept, gone = add(owner), add(owner)
+    with tenant(owner.id):
+        row = files.store(
+            io.BytesIO(b"a,b"), "x.csv", tenant_id=owner.id, kinds=(CSV,), limit_bytes=9, at=clock.now()
+        )
+        ended = {"state": Job.State.DONE, "result": {"file": str(row.id)}}
+        for job, days in ((kept, 6), (gone, 8)):
+            Job.objects.for_tenant(owner.id).filter(id=job.id).update(
+                due_at=clock.now() - timedelta(days=days),
+                **(ended if job is gone else {"state": Job.State.DONE}),
+            )
+    assert jobs.forget_old(at=clock.now()) >= 1
+    with tenant(owner.id):
+        assert list(Job.objects.for_tenant(owner.id)) == [kept]
+        assert not StoredFile.objects.for_tenant(owner.id).exists()
+    with pytest.raises(FileNotFoundError):
+        files.open_stored(row)

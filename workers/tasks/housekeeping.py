@@ -8,7 +8,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.contrib.sessions.models import Session
 
-from foundation import clock, idempotency, partitions, slots
+from foundation import clock, idempotency, jobs, partitions, slots
 from foundation.context import tenant
 from tenancy import audit_retention
 
@@ -33,6 +33,7 @@ def forget_old() -> None:
     if not slots.claim("housekeeping.forget_old", slots.slot_of(at, HOUR), at=at):
         return
     slots.forget_old(at=at)
+    jobs.forget_old(at=at)
     Session.objects.filter(expire_date__lt=at).delete()
     for tenant_id in idempotency.tenants_with_old(at=at):
         with tenant(tenant_id):
