@@ -146,7 +146,8 @@ def _run(options: argparse.Namespace) -> None:
     faults = [parse_fault(each) for each in options.fault]
     state = _enrolled(options.home)
     # As for Ctrl-C: what is kept is safe at any point, so there is nothing to finish first.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # the latter is ignored where a shell started us beside it
+        signal.signal(number, signal.default_int_handler)
     with hold(options.home):
         set_faults_of_run(options.home, faults)
         spool = Spool(options.home / "spool.db")

@@ -29,7 +29,7 @@ class SuppressionSerializer(serializers.Serializer[Suppression]):
     ended_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is in force.")
 
 
-class SuppressionInput(Input):
+class QuietInput(Input):
     room = Id(required=False, allow_null=True)
     group = Id(required=False, allow_null=True, help_text="A room or a group; neither means all rooms.")
     signal = Text(required=False, allow_blank=True, max_length=40, help_text="Left out: every signal.")
@@ -81,7 +81,7 @@ class Suppressions(Resource):
     permissions: ClassVar = {"GET": "rooms.view", "POST": "rooms.modify"}
     serializer_class = SuppressionSerializer
     filterset_class = SuppressionFilters
-    inputs: ClassVar = {"POST": SuppressionInput}
+    inputs: ClassVar = {"POST": QuietInput}
     order_by = ("-created_at", "-id")
     pages = True
 
