@@ -23,8 +23,15 @@ from urllib3.util.connection import create_connection
 CONNECT_S, READ_S = 5.0, 20.0
 MAX_BYTES = 5_000_000
 HTTPS_PORT = 443
-# Python calls these global though they lead elsewhere: multicast, NAT64, 6to4 and Teredo carry other addresses.
-MISLEADING = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+# Of IPv6 only what IANA hands out (2000::/3), less what carries other addresses (6to4, Teredo) or leads nowhere.
+# Python calls some of these global, and not the same ones in each of its versions.
+GLOBAL_V6 = ipaddress.ip_network("2000::/3")
+MISLEADING = tuple(
+    map(
+        ipaddress.ip_network,
+        ("2002::/16", "2001::/32", "2001:db8::/32", "3fff::/20", "192.88.99.0/24", "192.0.0.0/24"),
+    )
+)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -50,8 +57,10 @@ def is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in network for network in MISLEADING):
+        if address not in GLOBAL_V6:
             return False
+    if any(address in network for network in MISLEADING):
+        return False
     return address.is_global and not address.is_multicast
 
 
@@ -61,6 +70,13 @@ def request(method: str, url: str, *, headers: dict[str, str] | None = None, **b
     `body`: `json=`, `data=` or `params=` as requests takes them.
     """
     _check_form(url)
+    try:
+        return _sent(method, url, headers, body)
+    except requests.exceptions.InvalidURL as error:  # a name or host no resolver is asked for
+        raise Blocked("This is not an address.") from error
+
+
+def _sent(method: str, url: str, headers: dict[str, str] | None, body: dict[str, Any]) -> Answer:
     with requests.Session() as session:
         session.trust_env = False
         session.mount("https://", _GuardedAdapter())
@@ -80,7 +96,7 @@ def request(method: str, url: str, *, headers: dict[str, str] | None = None, **b
 def _check_form(url: str) -> None:
     try:
         parts = urlsplit(url)
-        port = parts.port or HTTPS_PORT
+        port = HTTPS_PORT if parts.port is None else parts.port
     except ValueError as error:
         raise Blocked("This is not an address.") from error
     if parts.scheme != "https" or not parts.hostname:

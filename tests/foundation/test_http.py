@@ -49,6 +49,37 @@ TRICKS = [
     "https://[::ffff:7f00:1]/",
     "https://[0:0:0:0:0:ffff:127.0.0.1]/",
     "https://127.0.0.1%2f@127.0.0.1/",
+    "https://127.0.0.1./",
+    "https://127。0。0。1/",  # ideographic full stops
+    "https://①②⑦.⓪.⓪.①/",  # digits that fold to 127.0.0.1
+    "https://0177.0.0.01/",
+    "https://0x7f.0x0.0x0.0x1/",
+    "https://017700000001/",
+    "https://0/",
+    "https://[::127.0.0.1]/",
+    "https://[::10.0.0.1]/",
+    "https://[::ffff:0:127.0.0.1]/",
+    "https://[fec0::1]/",
+    "https://[5f00::1]/",
+    "https://[4000::1]/",
+    "https://[3fff::1]/",
+    "https://[2001:db8::1]/",
+    "https://[fe80::1%25lo]/",
+    "https://[64:ff9b:1::7f00:1]/",
+    "https://192.88.99.1/",
+    "https://192.0.0.8/",
+    "https://203.0.113.9/",
+    "https://93.184.216.34:0/",
+    "https://LOCALHOST/",
+    "https://localhost.localdomain/",
+    "https://foo.localhost/",
+    "https://ip6-localhost/",
+    "gopher://127.0.0.1:6379/_FLUSHALL",
+    "HTTPS://127.0.0.1/",
+    "https:///127.0.0.1/",
+    "https:127.0.0.1/",
+    "https://127.0.0.1\\@example.com/",
+    "https://\t127.0.0.1/",
 ]
 
 
@@ -66,6 +97,17 @@ def no_connection(monkeypatch):
 def test_addresses_that_lead_inside_are_refused_before_anything_is_sent(url, no_connection):
     with pytest.raises(http.Blocked):
         http.request("GET", url)
+
+
+def test_there_are_enough_tricks():
+    assert len(set(TRICKS)) >= 60
+
+
+def test_proxies_of_the_environment_and_redirects_lead_nowhere(monkeypatch, no_connection):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:3128")
+    with pytest.raises(http.Blocked):
+        http.request("GET", "https://10.0.0.1/")
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch, no_connection):
