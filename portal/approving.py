@@ -17,7 +17,7 @@ from django.urls import resolve
 from foundation import clock
 from foundation.errors import DomainError
 from portal.access import Principal, mark_approved
-from tenancy import approvals, audit, roles
+from tenancy import approvals, audit, partners, roles
 from tenancy.audit import Actor
 from tenancy.models import PendingAction, Person, Tenant, User
 
@@ -87,7 +87,7 @@ def _request(held: PendingAction) -> HttpRequest:
         }
     )
     tenant = Tenant.objects.get(id=held.tenant_id)
-    rights = roles.rights_of(held.person)
+    rights = partners.worth(roles.rights_of(held.person))
     actor = audit.current_actor()
     request.principal = Principal(actor, tenant, (tenant,), rights, person=held.person)
     request.tenant, request.id, request.session = tenant, actor.request_id, {}

@@ -38,6 +38,7 @@ from tenancy.rights import Place, Rights, reach_of
 from tenancy.roles import PERMISSIONS
 from tenancy.tenants import add_person
 
+CUSTOMERS_OWN = frozenset({"roles.modify"})
 SHORTEST, LONGEST = timedelta(days=1), timedelta(days=30)
 State = PartnerGrant.State
 
@@ -262,6 +263,12 @@ def partnership_of(membership: Membership) -> Partnership | None:
     rows = Partnership.objects.for_tenant(membership.tenant_id).select_related("role")
     found: Partnership | None = rows.filter(id=membership.grant_id).first()
     return found
+
+
+def worth(rights: Rights) -> Rights:
+    """What a role is worth to a partner's people at a customer: never its people and roles, or they could let
+    themselves in for good and approve what they ask for. In their own organisation the role is worth all of it."""
+    return Rights({name: reach for name, reach in rights.reaches.items() if name not in CUSTOMERS_OWN})
 
 
 def _write_rows(person: Person, terms: Partnership) -> None:

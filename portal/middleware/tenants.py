@@ -101,9 +101,8 @@ def _token_holder(request: Any) -> Principal | None:
         _actor(request, "token", holder.token.id, holder.token.label),
         grant_id=partnership.id if partnership else None,
     )
-    return Principal(
-        actor, holder.tenant, (holder.tenant,), holder.rights, person=person, partnership=partnership
-    )
+    rights = partners.worth(holder.rights) if partnership else holder.rights
+    return Principal(actor, holder.tenant, (holder.tenant,), rights, person=person, partnership=partnership)
 
 
 def _partnership(person: Person) -> Partnership | None:
@@ -138,6 +137,8 @@ def _member(request: Any) -> Principal | None:
         partnership = partners.partnership_of(chosen)
         if rights is None:
             rights = roles.rights_of(person)
+        if partnership is not None:
+            rights = partners.worth(rights)
     if broken is not None:
         rights |= break_glass.RIGHTS
     request.organisations = [each.tenant for each in enterable]

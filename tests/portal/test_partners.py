@@ -211,6 +211,29 @@ def room_name(customer: Tenant, room: Room) -> str:
         return Room.objects.for_tenant(customer).get(id=room.id).name
 
 
+def test_a_partner_never_has_a_say_in_the_customers_people(customer, manager, rooms, paul):
+    grant = invite(manager, "rooms.modify")
+    pauls = join(grant, paul)
+    manager.post(
+        reverse("portal:partner-edit", args=[grant.id]), {"where": "all", "approvals": ["rooms.modify"]}
+    )
+    token = api_token(pauls, customer)
+    Api(token).patch(f"/rooms/{rooms[0].id}", {"name": "Aurora East"})
+    with tenant(customer.id):
+        waiting = PendingAction.objects.for_tenant(customer).get()
+    assert pauls.get(reverse("portal:person-list")).status_code == 200
+    for url in (
+        reverse("portal:action-approve", args=[waiting.id]),
+        reverse("portal:partner-edit", args=[grant.id]),
+        reverse("portal:invitation-new"),
+        reverse("portal:role-add"),
+    ):
+        assert pauls.post(url).status_code == 403, url
+    refused = Api(token).post("/invitations", {"email": "x@northwind.example", "role": str(grant.id)})
+    assert refused.status_code == 403
+    assert room_name(customer, rooms[0]) == "Aurora"
+
+
 def test_others_cannot_accept_and_the_late_are_told(customer, manager, rooms, paul, at, now):
     grant = invite(manager)
     with transaction.atomic():
