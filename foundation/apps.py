@@ -10,3 +10,8 @@ class FoundationConfig(AppConfig):
         from foundation.backend.roles import refuse_privileged_role
 
         connection_created.connect(refuse_privileged_role)
+        from foundation.models import IdempotencyRecord, OutboxEntry  # models are ready only now
+        from foundation.rotation import holds_secrets
+
+        holds_secrets(OutboxEntry, "payload")
+        holds_secrets(IdempotencyRecord, "body")

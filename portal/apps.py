@@ -27,7 +27,13 @@ class PortalConfig(AppConfig):
         from foundation.tenant_tables.classes import after_migrations  # models are ready only now
 
         post_migrate.connect(after_migrations)
+        from allauth.mfa.models import Authenticator
+        from allauth.socialaccount.models import SocialApp
+
+        from foundation.rotation import holds_secrets
         from portal.sign_in import events, proofs  # likewise
 
+        holds_secrets(Authenticator, "data")
+        holds_secrets(SocialApp, "settings")
         proofs.connect()
         events.connect()

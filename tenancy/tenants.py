@@ -46,6 +46,11 @@ def create_tenant(
     return made
 
 
+def all_ids() -> list[UUID]:
+    """Every organisation of the installation, in order of their ids."""
+    return list(Tenant.objects.order_by("id").values_list("id", flat=True))
+
+
 def add_person(
     user: User, *, to: Tenant, role: str, kind: str = Membership.Kind.MEMBER, at: datetime
 ) -> Person:

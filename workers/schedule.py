@@ -45,6 +45,11 @@ SCHEDULE = (
         timedelta(hours=1),
         "drops used slots, answers kept for retries, old sessions, exports of a week ago",
     ),
+    Periodic(
+        "housekeeping.reseal_secrets",
+        timedelta(minutes=10),
+        "seals stored secrets under the newest key while an older one is still held, once an hour",
+    ),
 )
 
 

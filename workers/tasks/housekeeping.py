@@ -8,9 +8,9 @@ from datetime import timedelta
 from celery import shared_task
 from django.contrib.sessions.models import Session
 
-from foundation import clock, idempotency, jobs, partitions, slots
+from foundation import clock, idempotency, jobs, partitions, rotation, secrets, slots
 from foundation.context import tenant
-from tenancy import audit_retention
+from tenancy import audit_retention, tenants
 
 log = logging.getLogger(__name__)
 HOUR = timedelta(hours=1)
@@ -38,3 +38,16 @@ def forget_old() -> None:
     for tenant_id in idempotency.tenants_with_old(at=at):
         with tenant(tenant_id):
             idempotency.forget_old(tenant_id, at=at)
+
+
+@shared_task(name="housekeeping.reseal_secrets", ignore_result=True)
+def reseal_secrets() -> None:
+    """Once an hour while a rotation is under way: more than one key is held. Safe to repeat."""
+    at = clock.now()
+    if len(secrets.keys().by_id) < 2 or not slots.claim(
+        "housekeeping.reseal_secrets", slots.slot_of(at, HOUR), at=at
+    ):
+        return
+    written = rotation.reseal(tenants.all_ids())
+    if written:
+        log.info("Secrets sealed again under key %s: %d", secrets.keys().newest, written)
