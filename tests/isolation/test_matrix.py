@@ -13,12 +13,12 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 
-from foundation import clock, context
+from foundation import context
 from foundation.tenant_tables.models import TenantManager, TenantQuerySet
 from tenancy.models import Tenant
 from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
 from tests.isolation.routes import API, CONSOLE, ELSEWHERE, PAGES, Route
-from tests.isolation.world import World, build
+from tests.isolation.world import World
 
 PERMISSIONS = {role.key: role.permissions for role in (*CUSTOMER_ROLES, *OPERATOR_ROLES)}
 ALL = os.environ.get("GREENROOM_CHAOS") == "1"
@@ -26,16 +26,6 @@ FEW = {"pro_manager", "site_technician", "global_reader"}
 ROLES = sorted(role.key for role in CUSTOMER_ROLES if ALL or role.key in FEW)
 WALLS = ("both walls", "only the database's", "only the ORM's")
 VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[A-Za-z0-9]{64}\b")  # ids and CSRF tokens
-
-_world: list[World] = []
-
-
-@pytest.fixture
-def world(committed_db: None) -> World:
-    """Made once a process, committed: the console finds tickets through the sweep role's own connection."""
-    if not _world:
-        _world.append(build(at=clock.now()))
-    return _world[0]
 
 
 def names(patterns: list[Any], prefix: str = "") -> Iterator[str]:

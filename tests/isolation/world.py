@@ -52,6 +52,7 @@ class Customer:
     )  # another of everything, named BEYOND, in another group
     scoped: User | None = None  # a Pro Manager over the group of `ids` alone
     scoped_token: str = ""
+    operators: dict[str, User] = field(default_factory=dict)  # by role, those who serve it
 
 
 @dataclass
@@ -66,6 +67,7 @@ def build(*, at: datetime) -> World:
     own, foreign = _customer("KESTREL", at=at), _customer("OSPREY", at=at)
     operator = make_operator("Operations of the matrix", at=at)
     agents = {role.key: make_agent(operator, [own.tenant], role.key, at=at) for role in OPERATOR_ROLES}
+    own.operators = agents
     return World(own, foreign, agents)
 
 

@@ -1,0 +1,215 @@
+"""Whatever changes something leaves its event: each address of the product that writes, telemetry aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
+
+from fleet import room_groups
+from fleet.models import Device, Room
+from foundation import clock
+from foundation.context import tenant
+from foundation.ids import new_id
+from incidents import lifecycle, signal_settings
+from incidents.models import Incident
+from portal.sign_in import directories
+from tenancy import api_tokens
+from tenancy.models import BreakGlass, Person, Role, Tenant
+from tests.factories.api import Api
+from tests.factories.fleet import make_device, make_room
+from tests.factories.sign_in import sign_in
+from tests.factories.tenancy import make_customer, make_person
+from tests.isolation.forms import filled
+from tests.isolation.routes import CONSOLE, PAGES, Route
+from tests.isolation.world import Customer, World
+from tests.portal.test_api_access import body_of, make_things, routes
+
+# Bookkeeping of the request itself, which tells nobody anything about the customer.
+OF_THE_REQUEST = ("django_session", "usersessions_", "account_", "foundation_idempotencyrecord")
+EVENTS = "tenancy_auditevent"
+NOT_HERE = {
+    "portal:organisation": "chooses which organisation the person looks at, in the session",
+    "portal:directory": "asks Microsoft before it keeps anything: tests/portal/test_sign_in_entra.py",
+}
+# What a form filled in anyhow does not say, and what must be so before.
+BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
+    "portal:room-suppress": lambda own: {"until": _in_a_week()},
+    "portal:device-accept": lambda own: {"room": str(own.ids["room"])},
+    "portal:group-add-room": lambda own: {"room": str(own.beyond["room"])},
+    "portal:partner-invite": lambda own: {"where": "all", "domain": "fitters.example"},
+    "portal:suppression-add": lambda own: {"group": str(own.ids["group"])},
+    "portal:signal-edit": lambda own: {"amount": "47"},
+    "portal:console-break-glass": lambda own: {"ticket": _incident(own).number},
+    "portal:console-reply": lambda own: {"to": "reply"},
+}
+BEFORE: dict[str, Callable[[Customer], object]] = {
+    "portal:room-unsuppress": lambda own: (
+        Room.objects.for_tenant(own.tenant)
+        .filter(id=own.ids["room"])
+        .update(suppressed_until=clock.now() + timedelta(days=1), suppressed_reason="Refit")
+    ),
+    "portal:room-retire": lambda own: Device.objects.for_tenant(own.tenant).update(room=None),
+    "portal:incident-done": lambda own: _set_incident(own, state="needs_action"),
+    "portal:incident-reopen": lambda own: _resolve(own.tenant),
+    "portal:console-reopen": lambda own: _resolve(own.tenant),
+    "portal:directory-remove": lambda own: directories.configure(
+        directories.Directory(own.tenant.id, new_id(), new_id(), []), secret="x", at=clock.now()
+    ),
+    "portal:signal-reset": lambda own: signal_settings.change(
+        own.tenant.id, "camera_room", {"enabled": False}, at=clock.now()
+    ),
+    "portal:console-break-glass-end": lambda own: BreakGlass.objects.for_tenant(own.tenant).update(
+        user_id=own.operators["soc_lead"].id
+    ),
+}
+
+
+def _in_a_week() -> str:
+    return (clock.now() + timedelta(days=7)).strftime("%Y-%m-%dT%H:%M")
+
+
+def _incident(own: Customer) -> Incident:
+    return Incident.objects.for_tenant(own.tenant).get(id=own.ids["incident"])
+
+
+def _resolve(owner: Tenant) -> None:
+    by = Person.objects.for_tenant(owner).first()
+    for incident in Incident.objects.for_tenant(owner):
+        lifecycle.resolve(
+            incident, cause=next(iter(lifecycle.CAUSES)), by=by, by_operator=False, at=clock.now()
+        )
+
+
+def _set_incident(own: Customer, **values: Any) -> None:
+    Incident.objects.for_tenant(own.tenant).filter(id=own.ids["incident"]).update(**values)
+
+
+def written() -> dict[str, int]:
+    """Rows written in this transaction so far, by table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables"
+            " WHERE n_tup_ins + n_tup_upd + n_tup_del > 0"
+        )
+        return dict(cursor.fetchall())
+
+
+class Changes:
+    """What a request wrote: events, and everything else."""
+
+    def __init__(self) -> None:
+        self._before = written()
+
+    def seen(self) -> tuple[int, set[str]]:
+        changed = {
+            table: count - self._before.get(table, 0)
+            for table, count in written().items()
+            if count > self._before.get(table, 0) and not table.startswith(OF_THE_REQUEST)
+        }
+        events = sum(count for table, count in changed.items() if table.startswith(EVENTS))
+        return events, {table for table in changed if not table.startswith(EVENTS)}
+
+
+def carry_out(client: Client, name: str, route: Route, world: World) -> tuple[Any, int, set[str]]:
+    """Send the form of an address as its page offers it: the answer, events and tables written. Undone afterwards."""
+    url = reverse(
+        name, kwargs={**{key: world.own.ids[thing] for key, thing in route.things.items()}, **route.values}
+    )
+    with transaction.atomic():
+        with tenant(world.own.tenant.id):
+            BEFORE.get(name, lambda _: None)(world.own)
+            body = dict(route.bodies["POST"](world.own)) if "POST" in route.bodies else {}
+            special = BODIES.get(name, lambda _: {})(world.own)
+        if "GET" in route.methods and not body:
+            shown = client.get(url)
+            if shown.context is not None and "form" in shown.context:
+                body = filled(shown.context["form"])
+        body |= special
+        changes = Changes()
+        answer = client.post(url, body)
+        events, tables = changes.seen()
+        transaction.set_rollback(True)
+    return answer, events, tables
+
+
+def refusal(answer: Any) -> str:
+    form = answer.context.get("form") if answer.context is not None else None
+    return f"{answer.status_code} {dict(form.errors) if form is not None else ''}"
+
+
+def check_pages(pages: dict[str, Route], client: Client, world: World) -> list[str]:
+    silent = []
+    for name, route in pages.items():
+        if "POST" not in route.methods or name in NOT_HERE:
+            continue
+        answer, events, tables = carry_out(client, name, route, world)
+        if answer.status_code not in (200, 204, 302) or not tables:
+            silent.append(f"{name} changed nothing: {refusal(answer)}")
+        elif not events:
+            silent.append(f"{name} wrote {sorted(tables)} without an event")
+    return silent
+
+
+def test_every_page_that_writes_leaves_an_event(world):
+    client = sign_in(world.own.people["pro_manager"])
+    silent = check_pages(PAGES, client, world)
+    assert not silent, "\n".join(silent)
+
+
+def test_every_page_of_the_console_that_writes_leaves_an_event(world):
+    client = sign_in(world.agents["soc_lead"])
+    silent = check_pages(CONSOLE, client, world)
+    assert not silent, "\n".join(silent)
+
+
+WRITES = [(method, path) for method, path, _ in routes() if method not in ("GET", "HEAD")]
+API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], object]] = {
+    ("DELETE", "/rooms/{room_id}"): lambda owner, ids, at: ids.update(room_id=make_room(at=at).id),
+    ("DELETE", "/rooms/{room_id}/suppression"): lambda owner, ids, at: (
+        Room.objects.for_tenant(owner)
+        .filter(id=ids["room_id"])
+        .update(suppressed_until=at + timedelta(days=1), suppressed_reason="Refit")
+    ),
+    ("POST", "/devices/{device_id}/accept"): lambda owner, ids, at: ids.update(
+        device_id=make_device(status=Device.Status.ONBOARDING, at=at).id
+    ),
+    ("POST", "/devices/{device_id}/move"): lambda owner, ids, at: ids.update(room_id=make_room(at=at).id),
+    ("POST", "/incidents/{incident_id}/done"): lambda owner, ids, at: Incident.objects.for_tenant(
+        owner
+    ).update(state="needs_action"),
+    ("POST", "/incidents/{incident_id}/reopen"): lambda owner, ids, at: _resolve(owner),
+    ("DELETE", "/groups/{group_id}"): lambda owner, ids, at: ids.update(
+        group_id=room_groups.add_group(name="Spare", at=at).id
+    ),
+    ("POST", "/groups/{group_id}/members"): lambda owner, ids, at: ids.update(
+        group_id=room_groups.add_group(name="Spare", at=at).id
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_every_write_of_the_api_leaves_an_event(db, method, path):
+    at = clock.now()
+    customer = make_customer(at=at)
+    things = make_things(customer, at)
+    person = make_person(customer, at=at)
+    with tenant(customer.id):
+        API_BEFORE.get((method, path), lambda *_: None)(customer, things, at)
+        role = Role.objects.for_tenant(customer).get(key="pro_manager")
+        end = at + timedelta(days=1)
+        _, token = api_tokens.issue(
+            customer, role=role, label="Own", expires_at=end, by=person, person=person, at=at
+        )
+    assert Api(token).get("/rooms").status_code == 200  # from now on its use is no longer news
+    changes = Changes()
+    answer = Api(token).call(method, path.format_map(things), body_of(method, path, things))
+    events, tables = changes.seen()
+    assert answer.status_code < 300, answer.content
+    assert tables, "it changed nothing"
+    assert events, f"it wrote {sorted(tables)} without an event"
