@@ -12,7 +12,8 @@ SECRETS = re.compile(
     (gr(?:ek|dt|at)_[a-z0-9]{12}_)[\w-]{20,}                              # our own keys and tokens
     | (\b(?:authorization|proxy-authorization|cookie|set-cookie)\b["']?\s*[:=]\s*["']?)[^"'\r\n]+
     | (\bbearer\s+)[\w.~+/=-]{8,}
-    | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*["']?)[^\s"'&,}]+
+    | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*(?P<quote>["']))(?:\\.|(?!(?P=quote))[^\r\n])+
+    | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*)[^\s"'&,}]+
     | (\b(?:postgres|postgresql|redis|rediss)://[^\s:@/]*:)[^\s@/]+(?=@)  # addresses with a password
     """
 )
@@ -20,9 +21,7 @@ HIDDEN = "[hidden]"
 
 
 def without_secrets(text: str) -> str:
-    return SECRETS.sub(
-        lambda match: next(group for group in match.groups() if group is not None) + HIDDEN, text
-    )
+    return SECRETS.sub(lambda match: next(group for group in match.groups() if group) + HIDDEN, text)
 
 
 class HideSecrets(logging.Filter):

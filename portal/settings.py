@@ -74,6 +74,13 @@ ALLOWED_HOSTS = environment.words(
 TRUSTED_PROXIES = environment.integer(
     "GREENROOM_TRUSTED_PROXIES", 0, "How many proxies in front set X-Forwarded-For.", least=0, most=5
 )
+SECURITY_CONTACT = environment.text(
+    "GREENROOM_SECURITY_CONTACT",
+    "",
+    "Where people report weaknesses, as mailto: or https: address; shown at /.well-known/security.txt.",
+)
+if SECURITY_CONTACT and not SECURITY_CONTACT.startswith(("mailto:", "https://")):
+    environment.problem("GREENROOM_SECURITY_CONTACT must start with mailto: or https://.")
 METRICS_TOKEN = environment.text(
     "GREENROOM_METRICS_TOKEN", "", "Bearer token that may read /metrics; empty: loopback only."
 )
@@ -224,7 +231,7 @@ USE_TZ = True
 USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = False
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = 250_000  # of a form without its files; documents of the API: portal.api.parsers
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 STATIC_URL = "/static/"

@@ -5,6 +5,7 @@ from portal.web import health
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path(".well-known/security.txt", health.security_txt, name="security-txt"),
     path("metrics", health.metrics, name="metrics"),
     path("", include("portal.web.urls")),
     path("", include("portal.sign_in_urls")),

@@ -25,5 +25,7 @@ class RequestMiddleware:
         with clock.read_once():
             response = self.get_response(request)  # a database that is away: portal.errors.server_error
         response.headers.setdefault("X-Request-Id", request.id)  # type: ignore[attr-defined]
+        if getattr(request, "principal", None) is not None:
+            response.headers["Cache-Control"] = "no-store"  # whatever a view says: it is somebody's
         response.headers.setdefault("Cache-Control", "no-store")
         return response

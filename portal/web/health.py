@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hmac
 import time
+from datetime import timedelta
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connections
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
 from foundation import clock
@@ -17,12 +18,27 @@ from portal.figures import Figure, figures
 
 LOOPBACK = ("127.0.0.1", "::1")
 PATIENCE_S = 1.0
+SAID_FOR = timedelta(days=180)  # a contact that is never looked at expires (RFC 9116, at most a year)
 
 
 @require_GET
 def healthz(request: HttpRequest) -> HttpResponse:
     """The process answers: nothing else is asked."""
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_GET
+def security_txt(request: HttpRequest) -> HttpResponse:
+    """Whom to tell of a weakness (RFC 9116). There is none where nobody is named."""
+    if not settings.SECURITY_CONTACT:
+        raise Http404
+    lines = [
+        f"Contact: {settings.SECURITY_CONTACT}",
+        f"Expires: {clock.now() + SAID_FOR:%Y-%m-%dT00:00:00Z}",
+        "Preferred-Languages: en",
+        f"Canonical: {settings.GREENROOM_URL}/.well-known/security.txt",
+    ]
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
 
 
 @require_GET

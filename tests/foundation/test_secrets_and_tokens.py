@@ -87,6 +87,20 @@ def test_no_secret_reaches_a_log(line):
     assert secret not in record.getMessage()
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("{'password': 'three plain words', 'name': 'Ada'}", "{'password': '[hidden]', 'name': 'Ada'}"),
+        (r'{"password": "with \" a quote", "a": 1}', '{"password": "[hidden]", "a": 1}'),
+        ("password=one&name=Ada", "password=[hidden]&name=Ada"),
+        ("password: ''", "password: ''"),
+        ('password: "never closed and more', 'password: "[hidden]'),
+    ],
+)
+def test_a_secret_is_hidden_to_its_end_and_no_further(line, shown):
+    assert without_secrets(line) == shown
+
+
 def test_our_own_tokens_keep_their_public_half_in_a_log():
     issued = tokens.issue("grdt", 5)
     shown = without_secrets(f"unknown token {issued.text}!")

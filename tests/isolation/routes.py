@@ -208,6 +208,7 @@ API = {
 ELSEWHERE = {
     "healthz": "process only",
     "readyz": "no customer's data",
+    "security-txt": "whom to tell of a weakness",
     "metrics": "figures over all, behind a token",
     "api:schema": "describes the API",
     "api:docs": "describes the API",

@@ -25,14 +25,14 @@ from portal.api import heartbeat_limits, heartbeat_view
 from tenancy.models import Tenant
 from tests.factories.enrollment import KeyPair, make_device, make_token
 from tests.factories.tenancy import make_customer
-from tests.portal.ingest_process import PATH, Answer, IngestProcess, ingest_process, wait_until
+from tests.portal.server_process import PATH, Answer, ServerProcess, ingest_process, wait_until
 
 ITEM: dict[str, Any] = {"seq": 1, "signals": {"camera_room": "healthy"}}
 BODY: dict[str, Any] = {"epoch": "b7c1", "items": [ITEM]}
 
 
 @pytest.fixture(scope="module")
-def ingest(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[IngestProcess]:
+def ingest(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[ServerProcess]:
     with django_db_blocker.unblock(), ingest_process(tmp_path_factory.mktemp("ingest")) as running:
         yield running
 
@@ -47,7 +47,7 @@ def client() -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="module")
-def owner(ingest: IngestProcess) -> Tenant:
+def owner(ingest: ServerProcess) -> Tenant:
     return make_customer(at=clock.now())
 
 
@@ -67,7 +67,7 @@ def waiting(client: redis.Redis, device: Device) -> list[stream.Entry]:
     return [entry for entry in found if entry.device_id == device.id]
 
 
-def post_until(ingest: IngestProcess, token: str, wanted: Callable[[Answer], bool]) -> Answer:
+def post_until(ingest: ServerProcess, token: str, wanted: Callable[[Answer], bool]) -> Answer:
     """Post more slowly than a device is slowed, until the answer is as wanted."""
     answers: list[Answer] = []
 
@@ -301,7 +301,7 @@ def seen(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:
 
 
 def from_ingest(
-    ingest: IngestProcess, authorization: str, body: bytes, headers: dict[str, str]
+    ingest: ServerProcess, authorization: str, body: bytes, headers: dict[str, str]
 ) -> dict[str, Any]:
     named = {name.replace("-", "_"): value for name, value in headers.items()}
     answer = ingest.ask("POST", PATH, body, Authorization=authorization, **named)

@@ -255,6 +255,7 @@ def restore(owner):
             cursor.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
 
 
+@pytest.mark.chaos
 def test_every_tampering_is_found(committed_db, tmp_path):
     at = clock.now()
     owner = make_customer(at=at)

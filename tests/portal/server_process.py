@@ -1,4 +1,4 @@
-"""The ingest process as it runs in production, on a port of its own, against this test process's database and Redis."""
+"""The ingest and web processes as they run in production, each on a port of its own, with this test process's database and Redis."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Answer:
 
 
 @dataclass
-class IngestProcess:
+class ServerProcess:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
@@ -70,36 +70,41 @@ class IngestProcess:
 
 
 @contextmanager
-def ingest_process(folder: Path, **environment: str) -> Iterator[IngestProcess]:
+def ingest_process(folder: Path, **environment: str) -> Iterator[ServerProcess]:
     """Started and ready: it knows the clock of the database and its connection to Redis."""
+    with _granian("rsgi", "portal.api.heartbeats:app", folder, environment) as running:
+        wait_until(lambda: _answers(running, "POST", PATH, 401), running)
+        yield running
+
+
+@contextmanager
+def web_process(folder: Path, **environment: str) -> Iterator[ServerProcess]:
+    """Started and ready."""
+    with _granian("wsgi", "portal.wsgi:application", folder, environment) as running:
+        wait_until(lambda: _answers(running, "GET", "/readyz", 200), running)
+        yield running
+
+
+@contextmanager
+def _granian(
+    interface: str, app: str, folder: Path, environment: Mapping[str, str]
+) -> Iterator[ServerProcess]:
     port = free_port()
-    log = folder / f"ingest-{port}.log"
-    command = [
-        sys.executable,
-        "-m",
-        "granian",
-        "--interface",
-        "rsgi",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    command += ["--http", "1", "--no-ws", "--workers", "1", "portal.api.heartbeats:app"]
+    log = folder / f"{interface}-{port}.log"
+    command = [sys.executable, "-m", "granian", "--interface", interface, "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--http", "1", "--no-ws", "--workers", "1", app]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
         )
-    running = IngestProcess(port, process, log)
     try:
-        wait_until(lambda: _is_ready(running), running)
-        yield running
+        yield ServerProcess(port, process, log)
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
 
 
-def wait_until(holds: Any, running: IngestProcess) -> None:
+def wait_until(holds: Any, running: ServerProcess) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
         assert running.process.poll() is None, running.log_text()
@@ -112,8 +117,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _is_ready(running: IngestProcess) -> bool:
+def _answers(running: ServerProcess, method: str, path: str, status: int) -> bool:
     try:
-        return running.ask("POST", PATH).status == 401
+        return running.ask(method, path).status == status
     except OSError:
         return False
