@@ -24,6 +24,7 @@ from tenancy.rights import Reach, Rights
 
 BY_GROUP = {"EnrollmentKey"}  # tables that belong to a group rather than to a room
 BY_ROOM_OR_GROUP = {"Suppression", "MaintenanceWindow"}  # of one room, or of a group as a whole
+BY_SEVERAL_ROOMS = {"Incident": "rooms"}  # of one room, or of all that this relation names
 TICKETS = "incidents"  # the app whose rows are tickets
 Condition = Q | Exists
 
@@ -80,6 +81,8 @@ def _condition(model: type[models.Model], reach: Reach) -> Condition:
         return _groups(reach, "group_id")
     if model.__name__ in BY_ROOM_OR_GROUP:
         return _rooms(reach, "room_id") | _groups(reach, "group_id")
+    if model.__name__ in BY_SEVERAL_ROOMS:
+        return _rooms(reach, "room_id") | _of_several(model, reach)
     field = _key_to_room(model)
     if field is None:
         raise TypeError(f"{model.__name__} has no room")
@@ -107,6 +110,15 @@ def _rooms(reach: Reach, column: str) -> Q:
             part |= Q(Exists(members))
         condition &= part
     return condition
+
+
+def _of_several(model: type[models.Model], reach: Reach) -> Q:
+    """Rows that name a room in reach among their rooms."""
+    key = model._meta.get_field(BY_SEVERAL_ROOMS[model.__name__]).field  # type: ignore[union-attr]  # a relation back
+    rooms = key.model._default_manager.filter(
+        _rooms(reach, "room_id"), tenant_id=OuterRef("tenant_id"), **{key.attname: OuterRef("id")}
+    )
+    return Q(Exists(rooms))
 
 
 def _groups(reach: Reach, column: str) -> Q:

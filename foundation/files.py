@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
@@ -19,32 +20,45 @@ from foundation.errors import NotValid
 from foundation.models import StoredFile
 
 CHUNK = 256 * 1024
+NOT_ACCEPTED = "This kind of file is not accepted."
 NEVER_SHOWN = "application/octet-stream"
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """A kind of content we accept: how it begins, what it is called."""
+    """A kind of content we accept: how it begins, what it is called.
+
+    `is_text`: all of it must be text, for what has no beginning of its own. `limit_bytes`: of this kind, below the
+    limit of all.
+    """
 
     media_type: str
     magic: bytes
     offset: int = 0
+    is_text: bool = False
+    limit_bytes: int | None = None
 
 
 PNG = FileKind("image/png", b"\x89PNG\r\n\x1a\n")
 JPEG = FileKind("image/jpeg", b"\xff\xd8\xff")
 WEBP = FileKind("image/webp", b"WEBP", offset=8)
+GIF = FileKind("image/gif", b"GIF8")
 MP4 = FileKind("video/mp4", b"ftyp", offset=4)
+WEBM = FileKind("video/webm", b"\x1aE\xdf\xa3")
+EVTX = FileKind("application/x-ms-evtx", b"ElfFile\x00")  # a Windows event log
+TEXT = FileKind("text/plain", b"", is_text=True)
 ZIP = FileKind("application/zip", b"PK\x03\x04")
 GZIP = FileKind("application/gzip", b"\x1f\x8b")
 XLSX = FileKind("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b"PK\x03\x04")
 
 
 class _Measured:
-    """Passes a stream on in chunks while it is counted and hashed; stops one that is too long."""
+    """Passes a stream on in chunks while it is counted and hashed; stops one that is too long or no text."""
 
-    def __init__(self, source: IO[bytes], head: bytes, limit_bytes: int) -> None:
-        self._source, self._head, self._limit = source, head, limit_bytes
+    def __init__(
+        self, source: IO[bytes], head: bytes, limit_bytes: int, text: codecs.IncrementalDecoder | None
+    ) -> None:
+        self._source, self._head, self._limit, self._text = source, head, limit_bytes, text
         self.size, self.digest = 0, hashlib.sha256()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -52,10 +66,22 @@ class _Measured:
         while chunk:
             self.size += len(chunk)
             if self.size > self._limit:
-                raise NotValid(f"The file is larger than {self._limit} bytes.", field="file")
+                raise NotValid(f"The file is larger than {_size(self._limit)}.", field="file")
+            self._read_text(chunk)
             self.digest.update(chunk)
             yield chunk
             chunk = self._source.read(CHUNK)
+        self._read_text(b"", final=True)
+
+    def _read_text(self, chunk: bytes, *, final: bool = False) -> None:
+        if self._text is None:
+            return
+        try:
+            read = self._text.decode(chunk, final)
+        except UnicodeDecodeError:
+            raise NotValid(NOT_ACCEPTED, field="file") from None
+        if "\0" in read:
+            raise NotValid(NOT_ACCEPTED, field="file")
 
 
 class _ChunkedFile(File):  # type: ignore[type-arg]
@@ -87,8 +113,9 @@ def store(
     head = source.read(64)
     kind = next((each for each in kinds if head[each.offset :].startswith(each.magic)), None)
     if kind is None:
-        raise NotValid("This kind of file is not accepted.", field="file")
-    measured = _Measured(source, head, limit_bytes)
+        raise NotValid(NOT_ACCEPTED, field="file")
+    limit_bytes = min(limit_bytes, kind.limit_bytes or limit_bytes)
+    measured = _Measured(source, head, limit_bytes, _decoder(head) if kind.is_text else None)
     path = f"t/{tenant_id}/{secrets.token_urlsafe(24)}"
     try:
         saved = default_storage.save(path, _ChunkedFile(measured, path))
@@ -106,6 +133,16 @@ def store(
     return row
 
 
+def _decoder(head: bytes) -> codecs.IncrementalDecoder:
+    """Text is UTF-8, or UTF-16 where it says so at its beginning, as Windows writes it."""
+    utf_16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return codecs.getincrementaldecoder("utf-16" if utf_16 else "utf-8")()
+
+
+def _size(number_bytes: int) -> str:
+    return f"{number_bytes // 1_000_000} MB" if number_bytes >= 1_000_000 else f"{number_bytes} bytes"
+
+
 def open_stored(row: StoredFile) -> IO[bytes]:
     return cast(IO[bytes], default_storage.open(row.path, "rb"))
 
@@ -114,6 +151,11 @@ def remove(row: StoredFile) -> None:
     """The row now, its content once the transaction has committed. The tenant is entered."""
     StoredFile.objects.for_tenant(row.tenant_id).filter(id=row.id).delete()
     transaction.on_commit(partial(default_storage.delete, row.path))
+
+
+def discard(row: StoredFile) -> None:
+    """The content of a file whose row is rolled back."""
+    default_storage.delete(row.path)
 
 
 def clean_name(name: str) -> str:

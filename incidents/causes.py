@@ -319,7 +319,7 @@ def _adopt(cause: Incident, family: Family, members: Sequence[Fault], *, at: dat
     Incident.objects.for_tenant(cause.tenant_id).filter(id__in=ids).update(parent=cause, updated_at=at)
     adopted = Incident.objects.for_tenant(cause.tenant_id).filter(id__in=ids)
     write(
-        [Line(each, IncidentEntry.Kind.LINKED, f"Part of {cause.number}.") for each in adopted],
+        [Line(each, IncidentEntry.Kind.LINKED, f"put it under {cause.number}") for each in adopted],
         tenant_id=cause.tenant_id,
         at=at,
     )

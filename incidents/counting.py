@@ -1,7 +1,8 @@
 """What tickets change in the numbers of rooms and pages: gathered while tickets move, written once.
 
 A ticket counts while it is open and not suppressed. Counters (scope = the tenant): `incidents.open`,
-`incidents.<severity>`, `incidents.<state>`; in the room open faults and warnings; and its fault spans.
+`incidents.<severity>`, `incidents.<state>`; in the room open faults and warnings; and its fault spans. All rooms of a
+ticket count, whoever changes it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 
-from fleet import counters, health
+from fleet import counters, health, scope
 from fleet.models import Room
 from incidents.models import FaultSpan, Incident, IncidentRoom
 from incidents.severity import Severity
@@ -59,6 +60,7 @@ class Tally:
             for name in names_of(incident.state, incident.severity):
                 self._figures[name] += amount
 
+    @scope.whole()
     def write(self, *, at: datetime) -> None:
         """Rooms are locked in the order of their ids, counters after them."""
         ended = {key: heavy for key, heavy in self._was.items() if self._is.get(key) != heavy}
@@ -99,6 +101,7 @@ class Tally:
             )
 
 
+@scope.whole()
 def rooms_of(tenant_id: UUID, incidents: Iterable[Incident]) -> dict[UUID, set[UUID]]:
     """The rooms each ticket is about now; a query only where some have no device."""
     found = {each.id: {each.room_id} - {None} for each in incidents if each.device_id is not None}

@@ -20,7 +20,7 @@ from incidents import causes, opening, watching
 from incidents.counting import Tally
 from incidents.evaluation import Key, Outcome, Wanted, key_of, reconcile
 from incidents.facts import UNHEALTHY, UNKNOWN, Finding
-from incidents.lifecycle import HEALTHY, reopen_all, resolve_all
+from incidents.lifecycle import HEALTHY, MERGED, reopen_all, resolve_all
 from incidents.models import Incident, IncidentEntry
 from incidents.moves import held
 from incidents.opening import open_incidents
@@ -120,20 +120,21 @@ def recheck(tenant_id: UUID, incident_id: UUID, *, at: datetime) -> bool:
 
     Of an entered tenant. A fault that went away and came back in between has a watching period of its own.
     """
-    known = Incident.objects.for_tenant(tenant_id).filter(id=incident_id).select_related("device").first()
+    rows = Incident.objects.for_tenant(tenant_id).filter(id=incident_id)
+    known = rows.select_related("device", "parent").first()
     if known is None or known.device is None or known.device.status != Device.Status.ENROLLED:
         return False
-    if known.parent_id is not None and known.cause == "duplicate":
-        return False  # merged: the other ticket stands for it
+    if known.cause == MERGED and known.parent is not None and known.parent.is_open:
+        return False  # the other ticket stands for it
     of_signal = effective(tenant_id, [known.room_id] if known.room_id else ()).of(known.signal, known.room_id)
-    rows = _states(tenant_id, (known.device.id, known.signal, known.instance)).select_for_update(no_key=True)
-    row = rows.first()
+    states = _states(tenant_id, (known.device.id, known.signal, known.instance))
+    row = states.select_for_update(no_key=True).first()
     if row is None or row.state != UNHEALTHY or row.watch_until is not None:
         return False
     if of_signal is None or not of_signal.enabled:
         return False
     found = held(tenant_id, Event.REOPEN, id=incident_id)
-    reopen_all(found, at=at, text="Still unhealthy one watching period after it was resolved.")
+    reopen_all(found, at=at, text="Still unhealthy after it was resolved.")
     return bool(found)
 
 

@@ -14,10 +14,12 @@ from uuid import UUID
 from fleet.models import SignalState
 from foundation import timers
 from foundation.errors import NotValid
+from incidents import recorder
 from incidents.dependencies import HELD_FOR
 from incidents.errors import IncidentClosed, NotInThisState
 from incidents.models import Incident, IncidentEntry
 from incidents.moves import Move, carry_out, held
+from incidents.rooms import require_all_rooms
 from incidents.signal_values import effective
 from incidents.states import Event, State, sources
 from incidents.terms import terms_of
@@ -30,12 +32,13 @@ RECHECK = "recheck"
 RELEASE = "release_held"  # of a common cause: what it still holds back gets tickets of its own
 SHORTEST_RECHECK = timedelta(minutes=1)  # for signals without a watching period
 
+MERGED = "duplicate"
 CAUSES: Mapping[str, str] = {  # why a person resolves a ticket
     "fixed_on_site": "Fixed on site",
     "fixed_remotely": "Fixed remotely",
     "hardware_replaced": "Hardware replaced",
     "no_fault_found": "No fault found",
-    "duplicate": "Duplicate",
+    MERGED: "Duplicate",
     "known_issue": "Known issue",
     "other": "Other",
 }
@@ -146,11 +149,25 @@ def resolve(
     text = cleaned(text)
     hold(incident)
     _require(incident, Event.RESOLVE, "This ticket is resolved already.")
-    _resolve([incident], cause=cause, at=at, author=Author(by, by_operator), text=text)
+    require_all_rooms(incident)
+    author = Author(by, by_operator)
+    _resolve([incident], cause=cause, at=at, author=author, text=text)
+    recorder.tell(incident, author, f"{CAUSES[cause]}. {text}".strip(), at=at)
+    if incident.device_id is None:
+        return  # nothing tells whether it is healthy but people
     rooms = [incident.room_id] if incident.room_id is not None else []
     watch = effective(incident.tenant_id, rooms).watch_of(incident.signal, incident.room_id)
     due_at = at + (watch or SHORTEST_RECHECK)
     timers.set_timer(RECHECK, str(incident.id), due_at=due_at, tenant_id=incident.tenant_id)
+
+
+def end_by_merging(incident: Incident, into: Incident, *, author: Author, at: datetime) -> None:
+    """Both are held and open. Not looked at again before `into` is resolved."""
+    text = f"Merged into {into.number}."
+    Incident.objects.for_tenant(incident.tenant_id).filter(id=incident.id).update(parent=into)
+    incident.parent = into
+    _resolve([incident], cause=MERGED, at=at, author=author, text=text)
+    recorder.tell(incident, author, text, at=at)
 
 
 def reopen(incident: Incident, *, by: Person, by_operator: bool, at: datetime, text: str = "") -> None:
@@ -158,6 +175,7 @@ def reopen(incident: Incident, *, by: Person, by_operator: bool, at: datetime, t
     text = cleaned(text)
     hold(incident)
     _require(incident, Event.REOPEN, "This ticket is open.")
+    require_all_rooms(incident)
     reopen_all([incident], at=at, author=Author(by, by_operator), text=text)
 
 
@@ -184,6 +202,11 @@ def reopen_all(
     tenant_id = incidents[0].tenant_id
     due_at = at + terms_of(tenant_id).first_response
     values = {"resolved_at": None, "cause": "", "respond_by": due_at, "responded_at": None, "due_at": due_at}
+    merged = [each.id for each in incidents if each.cause == MERGED and each.parent_id is not None]
+    if merged:  # it stands for itself again
+        Incident.objects.for_tenant(tenant_id).filter(id__in=merged).update(parent=None)
+        for each in incidents:
+            each.parent_id = None if each.id in merged else each.parent_id
     carry_out(incidents, Move(Event.REOPEN, at, author, values, text, texts or {}))
     for kind in (CLOSE, RECHECK):
         timers.clear_timers(kind, [str(each.id) for each in incidents], tenant_id=tenant_id)
@@ -235,6 +258,11 @@ def _resolve(incidents: Sequence[Incident], *, cause: str, at: datetime, author:
         wanted.append((CLOSE, str(each.id), due_at, {}))
         if each.cause_key:
             wanted.append((RELEASE, str(each.id), at + HELD_FOR, {}))
+    merged = Incident.objects.for_tenant(tenant_id).filter(
+        parent_id__in=[each.id for each in incidents], state=State.RESOLVED, cause=MERGED
+    )
+    again = at + SHORTEST_RECHECK
+    wanted += [(RECHECK, str(key), again, {}) for key in merged.values_list("id", flat=True)]
     timers.set_timers(wanted, tenant_id=tenant_id)
 
 

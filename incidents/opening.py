@@ -23,7 +23,7 @@ from incidents.rules import Rule
 from incidents.severity import Severity
 from incidents.states import Event, State
 from incidents.terms import Terms, terms_of
-from incidents.timeline import Line, write
+from incidents.timeline import GREENROOM, Author, Line, write
 from tenancy import audit
 
 TRIES = 5  # of a ticket number another ticket has
@@ -175,19 +175,24 @@ def _ticket(fault: Fault, terms: Terms, number: str, *, at: datetime) -> Inciden
     )
 
 
-def note_new(tenant_id: UUID, new: Sequence[Incident], *, at: datetime) -> None:
+def note_new(
+    tenant_id: UUID,
+    new: Sequence[Incident],
+    *,
+    at: datetime,
+    author: Author = GREENROOM,
+    action: str = "incident.open",
+) -> None:
+    """Timeline, audit and counters of tickets just inserted, rooms and all."""
     if not new:
         return
     lines = []
     for each in new:
         lines.append(Line(each, Kind.OPENED, _detail(each), after=State.NEW))
         lines.append(Line(each, Kind.STATE, before=State.NEW, after=each.state))
-    write(lines, tenant_id=tenant_id, at=at)
+    write(lines, tenant_id=tenant_id, at=at, author=author)
     audit.record_many(
-        [
-            audit.Written("incident.open", each, after={"state": each.state, "signal": each.signal})
-            for each in new
-        ],
+        [audit.Written(action, each, after={"state": each.state, "signal": each.signal}) for each in new],
         tenant_id=tenant_id,
         at=at,
     )

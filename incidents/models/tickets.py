@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from fleet.models import Device, Place, Room
 from foundation.models import StoredFile
@@ -22,6 +22,17 @@ class IncidentQuerySet(TenantQuerySet["Incident"]):
 
     def waiting_on_customer(self) -> Self:
         return self.filter(state=Incident.State.NEEDS_ACTION)
+
+    def of_rooms(self, **conditions: Any) -> Self:
+        """About a room that meets `conditions`, named by itself or among several."""
+        among = IncidentRoom.objects.filter(
+            tenant_id=OuterRef("tenant_id"),
+            incident_id=OuterRef("id"),
+            left_at=None,
+            **{f"room__{name}": value for name, value in conditions.items()},
+        )
+        own = Q(**{f"room__{name}": value for name, value in conditions.items()})
+        return self.filter(own | Exists(among))
 
 
 class Incident(TenantModel):
@@ -137,7 +148,9 @@ class IncidentEntry(TenantModel):
         MOVED = "moved"  # with its device, to another room
         LINKED = "linked"  # to another ticket, merged or of the same cause
         ATTACHED = "attached"
+        DETACHED = "detached"
         ROOMS = "rooms"  # which rooms it is about changed
+        IMPACT = "impact"  # of high impact, or no longer
 
     incident = TenantForeignKey(Incident, on_delete=models.CASCADE, related_name="entries")
     kind = models.CharField(max_length=10, choices=Kind)

@@ -1,7 +1,7 @@
 """One literal entry per signal key; importing this package registers them all."""
 
 from incidents.rules import account, audio, connectivity, display, hardware, raised, system
-from incidents.rules.registry import RULES, BotFirst, Category, ReportCategory, Rule, Source, rule
+from incidents.rules.registry import RULES, BotFirst, Category, ReportCategory, Rule, Source, rule, signals_of
 
 __all__ = [
     "RULES",
@@ -17,5 +17,6 @@ __all__ = [
     "hardware",
     "raised",
     "rule",
+    "signals_of",
     "system",
 ]

@@ -169,3 +169,8 @@ def reported(key: str, summary: str, **values: Any) -> Rule:
 def raised(key: str, **values: Any) -> Rule:
     """The type of tickets nobody judges from telemetry: people, updates or a common cause open them."""
     return rule(key, source=Source.RAISED, poll_min=0, watch_min=0, **values)(lambda facts: ())
+
+
+def signals_of(category: ReportCategory) -> list[str]:
+    """The keys reports count under a category."""
+    return [key for key, rule in RULES.items() if rule.report_category is category]

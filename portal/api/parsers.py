@@ -48,6 +48,20 @@ class StrictJSONParser(BaseParser):
         return strict_json(body_of(stream, encoding, limit))
 
 
+class BinaryParser(BaseParser):
+    """The body as it is, whatever it is called: a stream, read by whoever stores it."""
+
+    media_type = "*/*"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return stream
+
+
 def body_of(stream: IO[bytes], encoding: str, limit_bytes: int = MAX_BYTES) -> bytes:
     """The whole body, unpacked. Raises BodyTooLarge, ParseError or UnsupportedMediaType; reads no more than needed."""
     encoding = encoding.strip().lower()

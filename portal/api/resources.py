@@ -16,7 +16,7 @@ from rest_framework.serializers import BaseSerializer
 
 from fleet import scope
 from foundation import clock, idempotency, secrets
-from foundation.errors import NotFound
+from foundation.errors import NotAllowed, NotFound
 from portal.access import Principal, principal_of, queue_action, waits_for_customer
 from portal.api.errors import WaitsForApproval
 from portal.api.fields import Input
@@ -46,6 +46,9 @@ class Resource(generics.GenericAPIView[Any]):
     order_by: ClassVar[tuple[str, ...]] = ("name", "id")
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
     holds_secret: ClassVar[bool] = False  # its answer shows a secret once
+    takes_file: ClassVar[bool] = False  # the body of POST is a file, as it is
+    gives_file: ClassVar[bool] = False  # GET answers one
+    query: ClassVar[Mapping[str, str]] = {}  # parameters POST needs beside its body, and what they mean
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -63,6 +66,8 @@ class Resource(generics.GenericAPIView[Any]):
         super().initial(request, *args, **kwargs)
         permission = self.permissions.get(str(request.method))
         if permission and request.method != "GET" and waits_for_customer(request._request, permission):
+            if self.takes_file and request.method == "POST":
+                raise NotAllowed("The customer approves this first, and a file cannot wait for that.")
             body = request.data if isinstance(request.data, dict) else {}
             queue_action(request._request, permission, dict(body))
             raise WaitsForApproval
@@ -116,8 +121,8 @@ class Resource(generics.GenericAPIView[Any]):
         if key is None:
             return effect()
         route = f"{request.method} {request.path}"[:120]
-        body = json.dumps(request.data, sort_keys=True).encode()
-        kept = idempotency.begin(self.tenant_id, route, key, idempotency.fingerprint(body), at=clock.now())
+        body = idempotency.fingerprint(self.body_of(request))
+        kept = idempotency.begin(self.tenant_id, route, key, body, at=clock.now())
         if kept is not None:
             return Response(self._opened(kept.body), status=kept.status)
         response = effect()
@@ -125,6 +130,10 @@ class Resource(generics.GenericAPIView[Any]):
             self.tenant_id, route, key, status=response.status_code, body=self._closed(response.data)
         )
         return response
+
+    def body_of(self, request: Request) -> bytes:
+        """What makes two requests with one Idempotency-Key the same."""
+        return json.dumps(request.data, sort_keys=True).encode()
 
     def _shown(self, rows: Any, *, many: bool = False) -> Any:
         _, body = self.answer("GET" if self.request.method == "HEAD" else str(self.request.method))

@@ -9,6 +9,7 @@ from typing import Any
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import patched_settings
+from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 
 from foundation.idempotency import MAX_KEY
@@ -84,6 +85,8 @@ class GreenroomSchema(AutoSchema):
     def get_request_serializer(self) -> Any:
         if not isinstance(self.view, Resource):
             return super().get_request_serializer()
+        if self.view.takes_file and self.method == "POST":
+            return OpenApiTypes.BINARY
         wanted = self.view.inputs.get(self.method)
         return wanted(partial=self.method == "PATCH") if wanted else None
 
@@ -91,6 +94,8 @@ class GreenroomSchema(AutoSchema):
         if not isinstance(self.view, Resource):
             return super().get_response_serializers()
         status, body = self.view.answer(self.method)
+        if self.view.gives_file and self.method == "GET":
+            return {(status, "application/octet-stream"): OpenApiTypes.BINARY}
         if body is None:
             return {status: None}
         return {status: body(many=True) if self._is_list_view() else body()}
@@ -127,6 +132,16 @@ class GreenroomSchema(AutoSchema):
         parameters: list[dict[str, Any]] = super()._get_parameters()
         if isinstance(self.view, Resource):
             if self.method == "POST":
+                parameters += [
+                    {
+                        "name": name,
+                        "in": "query",
+                        "required": True,
+                        "description": told,
+                        "schema": {"type": "string"},
+                    }
+                    for name, told in self.view.query.items()
+                ]
                 parameters.append(
                     _header(IDEMPOTENCY_KEY, "One effect however often it is sent (24 h).", MAX_KEY)
                 )

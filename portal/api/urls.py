@@ -7,6 +7,7 @@ from portal.api import (
     device_records,
     enrollment_keys,
     groups,
+    incident_actions,
     incidents,
     people,
     reference,
@@ -43,6 +44,45 @@ urlpatterns: list[URLPattern] = [
     ),
     path("/incidents/<uuid:incident_id>/done", incidents.IncidentDone.as_view(), name="incident-done"),
     path("/incidents/<uuid:incident_id>/reopen", incidents.IncidentReopen.as_view(), name="incident-reopen"),
+    path(
+        "/incidents/<uuid:incident_id>/resolve",
+        incident_actions.IncidentResolve.as_view(),
+        name="incident-resolve",
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/merge", incident_actions.IncidentMerge.as_view(), name="incident-merge"
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/links", incident_actions.IncidentLinks.as_view(), name="incident-links"
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/links/<uuid:other_id>",
+        incident_actions.IncidentLink.as_view(),
+        name="incident-link",
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/high-impact",
+        incident_actions.IncidentImpact.as_view(),
+        name="incident-impact",
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/rooms", incident_actions.IncidentRooms.as_view(), name="incident-rooms"
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/earlier",
+        incident_actions.IncidentEarlier.as_view(),
+        name="incident-earlier",
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/attachments",
+        incident_actions.IncidentAttachments.as_view(),
+        name="incident-attachments",
+    ),
+    path(
+        "/incidents/<uuid:incident_id>/attachments/<uuid:attachment_id>",
+        incident_actions.IncidentAttachmentDetail.as_view(),
+        name="incident-attachment",
+    ),
     path("/groups", groups.Groups.as_view(), name="groups"),
     path("/groups/<uuid:group_id>", groups.GroupDetail.as_view(), name="group"),
     path("/groups/<uuid:group_id>/members", groups.GroupMembers.as_view(), name="group-members"),

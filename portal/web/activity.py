@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from fleet.models import Device, Room, SignalTransition
-from incidents.models import Incident
+from incidents.models import Incident, IncidentQuerySet
 from incidents.rules import RULES
 from portal.web.words import SIGNAL_STATES
 from tenancy.audit_log import Names
@@ -71,7 +71,8 @@ def _turned(room: Room, devices: list[Device]) -> list[Line]:
 
 
 def _tickets(room: Room) -> list[Line]:
-    rows = Incident.objects.for_tenant(room.tenant_id).filter(room=room).order_by("-opened_at", "-id")[:SHOWN]
+    tickets: IncidentQuerySet = Incident.objects.for_tenant(room.tenant_id)
+    rows = tickets.of_rooms(id=room.id).order_by("-opened_at", "-id")[:SHOWN]
     lines = []
     for row in rows:
         lines.append(Line(row.opened_at, "incident", "bad", row.number, "opened", row.summary, row.id))

@@ -37,7 +37,7 @@ def ticket(request: TenantRequest, incident_id: UUID) -> Iterator[tuple[Incident
         raise Http404
     with tenant(tenant_id):
         rows = Incident.objects.for_tenant(tenant_id).select_related(
-            "tenant", "room__place", "device", "assignee"
+            "tenant", "room__place", "device", "assignee", "recorded_by", "parent"
         )
         incident = rows.filter(id=incident_id).first()
         person = tenants.person_in(tenant_id, user_of(principal).id)

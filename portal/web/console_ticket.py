@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse
+from django.http import FileResponse, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
@@ -16,13 +16,14 @@ from foundation.errors import DomainError
 from incidents import lifecycle, notes
 from incidents.models import Incident
 from incidents.states import Event, sources
+from incidents.timeline import Author
 from portal import htmx
 from portal.access import TenantRequest, requires
-from portal.web import console, timeline
+from portal.web import console, ticket_actions, timeline
 from portal.web.dialogs import confirm, form_view
 from portal.web.forms import Form, choose, initial_choice, posted
 from portal.web.queue import facts
-from portal.web.ticket import about
+from portal.web.ticket import about, acts
 from tenancy.models import Membership, Person
 
 
@@ -37,11 +38,6 @@ class ReplyForm(Form):
 class HandOverForm(Form):
     to = forms.ChoiceField(label="To")
     text = forms.CharField(label="What to know", required=False, widget=forms.Textarea(attrs={"rows": 2}))
-
-
-class ResolveForm(Form):
-    cause = forms.ChoiceField(label="Cause", choices=initial_choice("Choose", list(lifecycle.CAUSES.items())))
-    text = forms.CharField(label="What fixed it", required=False, widget=forms.Textarea(attrs={"rows": 2}))
 
 
 @require_GET
@@ -128,22 +124,70 @@ def _colleagues(incident: Incident, person: Person) -> list[Person]:
 @requires("queue.work")
 def console_resolve(request: TenantRequest, incident_id: UUID) -> HttpResponse:
     with console.ticket(request, incident_id) as (incident, person):
-        form = ResolveForm(posted(request))
-        if request.method == "POST":
-            done = form.carry_out(lambda data: _resolve(incident, data, by=person))
-            if done is not None:
-                return htmx.done_here(request, f"{incident.number} resolved", to=_address(incident))
-        return htmx.dialog(
-            request, f"Resolve {incident.number}?", submit="Resolve ticket", back=_address(incident), form=form,
-            frame=htmx.CONSOLE_PAGE, explain="If the signal is still unhealthy after its watching period, the ticket opens again.",
-        )  # fmt: skip
+        return ticket_actions.resolve(request, _side(incident, person))
 
 
-def _resolve(incident: Incident, data: dict[str, Any], *, by: Person) -> Incident:
-    lifecycle.resolve(
-        incident, cause=data["cause"], by=by, by_operator=True, at=clock.now(), text=data["text"]
-    )
-    return incident
+@form_view
+@requires("queue.work")
+def console_merge(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.merge(request, _side(incident, person))
+
+
+@form_view
+@requires("queue.work")
+def console_link(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.link(request, _side(incident, person))
+
+
+@require_POST
+@requires("queue.work")
+def console_unlink(request: TenantRequest, incident_id: UUID, other_id: UUID) -> HttpResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.unlink(request, _side(incident, person), other_id)
+
+
+@form_view
+@requires("queue.work")
+def console_impact(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.impact(request, _side(incident, person))
+
+
+@require_POST
+@requires("queue.work")
+def console_usual_impact(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.usual_impact(request, _side(incident, person))
+
+
+@form_view
+@requires("queue.work")
+def console_rooms(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.rooms(request, _side(incident, person))
+
+
+@form_view
+@requires("queue.work")
+def console_attach(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.attach(request, _side(incident, person))
+
+
+@form_view
+@requires("queue.work")
+def console_detach(request: TenantRequest, incident_id: UUID, attachment_id: UUID) -> HttpResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.detach(request, _side(incident, person), attachment_id)
+
+
+@require_GET
+@requires("queue.work")
+def console_attachment(request: TenantRequest, incident_id: UUID, attachment_id: UUID) -> FileResponse:
+    with console.ticket(request, incident_id) as (incident, person):
+        return ticket_actions.download(_side(incident, person), attachment_id)
 
 
 @form_view
@@ -176,11 +220,17 @@ def _shown(request: TenantRequest, incident: Incident, form: ReplyForm | None = 
         "form": form or ReplyForm(initial={"to": "reply"}),
         "can_reopen": incident.state in sources(Event.REOPEN),
         "can_reply": incident.state != Incident.State.CLOSED,
+        **acts(incident, may=True, console=True),
     }
     status = 422 if form is not None and form.errors else 200
     return htmx.page(
         request, "operations/ticket.html", context, live=live, frame=htmx.CONSOLE_PAGE, status=status
     )
+
+
+def _side(incident: Incident, person: Person) -> ticket_actions.Side:
+    author = Author(person, by_operator=True)
+    return ticket_actions.Side(incident, author, _address(incident), htmx.CONSOLE_PAGE)
 
 
 def _address(incident: Incident) -> str:

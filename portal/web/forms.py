@@ -8,7 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, QueryDict
+from django.utils.datastructures import MultiValueDict
 
 from foundation.errors import DomainError
 from portal import htmx
@@ -50,6 +52,28 @@ class LocalMoment(forms.DateTimeField):
     def to_python(self, value: Any) -> datetime | None:
         written = forms.DateTimeField.to_python(self, value)
         return written.replace(tzinfo=self.zone) if written else None
+
+
+class _SeveralFiles(forms.ClearableFileInput):
+    allow_multiple_selected = True
+    template_name = "django/forms/widgets/file.html"  # there is nothing to clear
+
+
+class FilesField(forms.FileField):
+    """Some files in one input; cleaned to a list of them."""
+
+    widget = _SeveralFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile[Any]]:
+        given = data if isinstance(data, list | tuple) else [data] if data else []
+        if not given:
+            super().clean(None, initial)
+            return []
+        return [super(FilesField, self).clean(each, initial) for each in given]
+
+
+def files_of(request: HttpRequest) -> MultiValueDict[str, UploadedFile[Any]] | None:
+    return request.FILES if request.method == "POST" else None
 
 
 def posted(request: HttpRequest) -> QueryDict | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db.models import Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from fleet import search
-from fleet.models import Room
+from fleet.models import Room, RoomGroupMember
 from incidents import attention
-from incidents.models import Incident, IncidentQuerySet
+from incidents.models import Incident, IncidentQuerySet, IncidentRoom
+from incidents.rules import ReportCategory, signals_of
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
 from portal.numbers import shown_to
@@ -51,6 +54,7 @@ def incident_list(request: TenantRequest) -> HttpResponse:
     live = htmx.live(_numbers(numbers), [(each.id, each.version) for each in shown])
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
+    _name_rooms(shown)
     waiting = numbers.get("incidents.needs_action", 0)
     opened = numbers.get("incidents.open", 0)
     context = {
@@ -64,9 +68,27 @@ def incident_list(request: TenantRequest) -> HttpResponse:
         "open_total": opened,
         "waiting_total": waiting,
         "sites": choices.sites(),
+        "groups": choices.groups(),
+        "categories": list(ReportCategory),
         "severities": [(level, label) for level, (_, label) in SEVERITIES.items()],
     }
     return htmx.page(request, "incidents/incident_list.html", context, live=live)
+
+
+def _name_rooms(incidents: list[Incident]) -> None:
+    """Of those about several rooms: the first, and how many more (`places`)."""
+    several = [each for each in incidents if each.room_id is None]
+    if not several:
+        return
+    rows = IncidentRoom.objects.for_tenant(several[0].tenant_id).filter(
+        incident_id__in=[each.id for each in several], left_at=None
+    )
+    names: dict[UUID, list[str]] = {}
+    for incident_id, name in rows.order_by("room__name").values_list("incident_id", "room__name"):
+        names.setdefault(incident_id, []).append(name)
+    for each in several:
+        of = names.get(each.id, [])
+        each.places = of[0] + (f" and {len(of) - 1} more" if len(of) > 1 else "") if of else ""  # type: ignore[attr-defined]  # for the template
 
 
 def _numbers(numbers: dict[str, int]) -> list[tuple[str, int]]:
@@ -83,10 +105,13 @@ class _Asked:
         severity = request.GET.get("severity", "")
         self.severity = int(severity) if severity in {str(level) for level in SEVERITIES} else None
         self.site = choices.as_id(request.GET.get("site"))
+        self.group = choices.as_id(request.GET.get("group"))
+        category = request.GET.get("category", "")
+        self.category = category if category in list(ReportCategory) else ""
 
     @property
     def narrowed(self) -> bool:
-        return bool(self.q or self.severity or self.site)
+        return bool(self.q or self.severity or self.site or self.group or self.category)
 
     def incidents(self, request: TenantRequest) -> IncidentQuerySet:
         rows: IncidentQuerySet = Incident.objects.for_tenant(request.tenant)
@@ -94,8 +119,13 @@ class _Asked:
         if self.severity:
             rows = rows.filter(severity=self.severity)
         if self.site:
-            rows = rows.filter(room__site_id=self.site)
+            rows = rows.of_rooms(site_id=self.site)
+        if self.group:
+            members = RoomGroupMember.objects.for_tenant(request.tenant).filter(group_id=self.group)
+            rows = rows.of_rooms(id__in=members.values("room_id"))
+        if self.category:
+            rows = rows.filter(signal__in=signals_of(ReportCategory(self.category)))
         if self.q:
             rooms = search.matching(Room.objects.for_tenant(request.tenant), self.q)
-            rows = rows.filter(Q(number=self.q.upper()) | Q(room_id__in=rooms.values("id")))
+            rows = rows.filter(number=self.q.upper()) | rows.of_rooms(id__in=rooms.values("id"))
         return rows

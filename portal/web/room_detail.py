@@ -45,7 +45,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
     tickets = list(
         Incident.objects.for_tenant(request.tenant)
         .open()
-        .filter(room=room)
+        .of_rooms(id=room.id)
         .order_by("severity", "opened_at", "id")
     )
     shown = signals.cards(devices, signal_values.effective(request.tenant.id), tickets)

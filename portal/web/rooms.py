@@ -16,7 +16,7 @@ from fleet import counters, search
 from fleet.models import Device, Room, RoomDay
 from fleet.models.places import RoomQuerySet
 from foundation import clock
-from incidents.models import Incident
+from incidents.models import Incident, IncidentRoom
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
 from portal.numbers import shown_to
@@ -121,6 +121,19 @@ def _rows(rooms: Iterable[Room]) -> list[Row]:
     faults = Incident.objects.for_tenant(tenant_id).open().filter(room_id__in=ids, suppressed=False)
     for room_id, summary in faults.order_by("severity", "opened_at").values_list("room_id", "summary"):
         worst.setdefault(room_id, summary)
+    unexplained = [
+        room.id for room in rooms if (room.open_faults or room.open_warnings) and room.id not in worst
+    ]
+    if unexplained:
+        among = IncidentRoom.objects.for_tenant(tenant_id).filter(
+            room_id__in=unexplained,
+            left_at=None,
+            incident__state__in=Incident.OPEN_STATES,
+            incident__suppressed=False,
+        )
+        ordered = among.order_by("incident__severity", "incident__opened_at")
+        for room_id, summary in ordered.values_list("room_id", "incident__summary"):
+            worst.setdefault(room_id, summary)
     devices: dict[UUID | None, list[Device]] = defaultdict(list)
     attached = (
         Device.objects.for_tenant(tenant_id).filter(room_id__in=ids, retired_at=None).order_by("created_at")

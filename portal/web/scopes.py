@@ -39,18 +39,7 @@ class ScopeForm(Form):
         choose(self, "groups", choices.groups())
 
     def clean_rooms(self) -> list[UUID]:
-        names = list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["rooms"].splitlines()))))
-        if len(names) > MOST_ROOMS:
-            raise ValidationError(f"At most {MOST_ROOMS} rooms here. Make a room group of them.")
-        rows = Room.objects.for_tenant(current_tenant()).current().filter(name__in=names)
-        found: dict[str, list[UUID]] = {}
-        for key, name in rows.values_list("id", "name"):
-            found.setdefault(name, []).append(key)
-        for name in names:
-            if len(found.get(name, ())) != 1:
-                why = "Several rooms have the name" if name in found else "There is no room"
-                raise ValidationError(f"{why} {name[:60]}.")
-        return [found[name][0] for name in names]
+        return rooms_named(self.cleaned_data["rooms"])
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -65,13 +54,34 @@ class ScopeForm(Form):
     @staticmethod
     def initial_of(everywhere: bool, scope: Scope) -> dict[str, Any]:
         """How the form shows what is kept."""
-        rooms = [key for kind, key in scope if kind == "room"]
-        names = Room.objects.for_tenant(current_tenant()).filter(id__in=rooms).order_by("name", "id")
+        rooms = [UUID(str(key)) for kind, key in scope if kind == "room"]
         return {
             "where": "all" if everywhere else "some",
             "groups": [key for kind, key in scope if kind == "group"],
-            "rooms": "\n".join(names.values_list("name", flat=True)),
+            "rooms": names_of_rooms(rooms),
         }
+
+
+def rooms_named(text: str) -> list[UUID]:
+    """Rooms by their names, one a line, as written. Raises ValidationError for a name that is none's or several'."""
+    names = list(dict.fromkeys(filter(None, map(str.strip, text.splitlines()))))
+    if len(names) > MOST_ROOMS:
+        raise ValidationError(f"At most {MOST_ROOMS} rooms here. Make a room group of them.")
+    rows = Room.objects.for_tenant(current_tenant()).current().filter(name__in=names)
+    found: dict[str, list[UUID]] = {}
+    for key, name in rows.values_list("id", "name"):
+        found.setdefault(name, []).append(key)
+    for name in names:
+        if len(found.get(name, ())) != 1:
+            why = "Several rooms have the name" if name in found else "There is no room"
+            raise ValidationError(f"{why} {name[:60]}.")
+    return [found[name][0] for name in names]
+
+
+def names_of_rooms(room_ids: Iterable[UUID]) -> str:
+    """The inverse: one name a line, by name."""
+    rooms = Room.objects.for_tenant(current_tenant()).filter(id__in=list(room_ids)).order_by("name", "id")
+    return "\n".join(rooms.values_list("name", flat=True))
 
 
 class PlaceNames:

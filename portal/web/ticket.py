@@ -1,4 +1,4 @@
-"""One ticket as the customer sees it: who acts next, since when, what was found, what was said."""
+"""One ticket as the customer sees it: who acts next, since when, what was found, what was said, what belongs to it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,42 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import HttpResponse
+from django.http import FileResponse, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from fleet.models import Room
 from foundation import clock
 from foundation.errors import DomainError
-from incidents import attention, lifecycle, notes
-from incidents.lifecycle import CAUSES, CAUSES_OF_GREENROOM
+from incidents import attachments, attention, causes, lifecycle, notes, relations
 from incidents.models import Incident
+from incidents.relations import cause_label
+from incidents.rooms import BY_PEOPLE, rooms_now
 from incidents.rules import RULES
 from incidents.states import Event, sources
+from incidents.timeline import Author
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
-from portal.web import timeline
+from portal.web import ticket_actions, timeline
 from portal.web.dialogs import confirm, form_view
 from portal.web.forms import Form, posted
 from portal.web.lookup import found
 from tenancy.models import Person
 
-EARLIER = 5  # tickets of the same fault
+ACTS = (
+    "resolve",
+    "reopen",
+    "merge",
+    "link",
+    "unlink",
+    "impact",
+    "usual_impact",
+    "rooms",
+    "attach",
+    "detach",
+    "attachment",
+)
+MEMBERS = 50  # rooms or faults a page names
 
 
 class CommentForm(Form):
@@ -87,6 +103,71 @@ def incident_reopen(request: TenantRequest, incident_id: UUID) -> HttpResponse:
     )
 
 
+@form_view
+@requires("tickets.modify")
+def incident_resolve(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    return ticket_actions.resolve(request, _side(request, incident_id))
+
+
+@form_view
+@requires("tickets.modify")
+def incident_merge(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    return ticket_actions.merge(request, _side(request, incident_id))
+
+
+@form_view
+@requires("tickets.modify")
+def incident_link(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    return ticket_actions.link(request, _side(request, incident_id))
+
+
+@require_POST
+@requires("tickets.modify")
+def incident_unlink(request: TenantRequest, incident_id: UUID, other_id: UUID) -> HttpResponse:
+    return ticket_actions.unlink(request, _side(request, incident_id), other_id)
+
+
+@form_view
+@requires("tickets.modify")
+def incident_impact(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    return ticket_actions.impact(request, _side(request, incident_id))
+
+
+@require_POST
+@requires("tickets.modify")
+def incident_usual_impact(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    return ticket_actions.usual_impact(request, _side(request, incident_id))
+
+
+@form_view
+@requires("tickets.modify")
+def incident_rooms(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    return ticket_actions.rooms(request, _side(request, incident_id))
+
+
+@form_view
+@requires("tickets.modify")
+def incident_attach(request: TenantRequest, incident_id: UUID) -> HttpResponse:
+    return ticket_actions.attach(request, _side(request, incident_id))
+
+
+@form_view
+@requires("tickets.modify")
+def incident_detach(request: TenantRequest, incident_id: UUID, attachment_id: UUID) -> HttpResponse:
+    return ticket_actions.detach(request, _side(request, incident_id), attachment_id)
+
+
+@require_GET
+@requires("tickets.view")
+def incident_attachment(request: TenantRequest, incident_id: UUID, attachment_id: UUID) -> FileResponse:
+    return ticket_actions.download(_side(request, incident_id), attachment_id)
+
+
+def _side(request: TenantRequest, incident_id: UUID) -> ticket_actions.Side:
+    incident = _incident(request, incident_id)
+    return ticket_actions.Side(incident, Author(_person(request)), _address(incident))
+
+
 def _shown(request: TenantRequest, incident: Incident, form: CommentForm | None = None) -> HttpResponse:
     live = htmx.live(incident.version)
     if form is None and htmx.unchanged(request, live):
@@ -100,6 +181,7 @@ def _shown(request: TenantRequest, incident: Incident, form: CommentForm | None 
         "form": form or CommentForm(),
         "can_reopen": incident.state in sources(Event.REOPEN),
         "can_reply": incident.state != Incident.State.CLOSED,
+        **acts(incident, may=principal_of(request).may("tickets.modify"), console=False),
     }
     status = 422 if form is not None and form.errors else 200
     return htmx.page(request, "incidents/incident_detail.html", context, live=live, status=status)
@@ -108,29 +190,41 @@ def _shown(request: TenantRequest, incident: Incident, form: CommentForm | None 
 def about(incident: Incident) -> dict[str, Any]:
     """What both sides see of a ticket."""
     rule = RULES.get(incident.signal)
-    same = Incident.objects.for_tenant(incident.tenant_id).filter(
-        device=incident.device, signal=incident.signal, instance=incident.instance
-    )
-    cause = CAUSES.get(incident.cause) or CAUSES_OF_GREENROOM.get(incident.cause, "")
+    several = incident.device_id is None
+    rooms = Room.objects.for_tenant(incident.tenant_id).filter(id__in=rooms_now(incident))
+    of_cause = several and bool(incident.cause_key)
     return {
         "incident": incident,
         "room": incident.room,
         "device": incident.device,
         "zone": incident.room.time_zone if incident.room else None,
         "signal": f"{rule.component if rule else incident.signal} {incident.instance}".strip(),
-        "cause": cause,
+        "cause": cause_label(incident.cause),
+        "recorded": incident.signal in BY_PEOPLE,
+        "rooms": list(rooms.select_related("place").order_by("name", "id")[:MEMBERS]) if several else [],
+        "members": list(causes.members_of(incident)[:MEMBERS]) if of_cause else [],
+        "attachments": list(attachments.of(incident)),
+        "linked": relations.linked_to(incident),
+        "merged": relations.merged_into(incident),
+        "earlier": relations.same_fault_before(incident),
         "evidence": [
             (name.replace("_", " ").capitalize(), value) for name, value in incident.evidence.items()
         ],
-        "earlier": list(
-            same.filter(opened_at__lt=incident.opened_at).order_by("-opened_at", "-id")[:EARLIER]
-        ),
     }
+
+
+def acts(incident: Incident, *, may: bool, console: bool) -> dict[str, Any]:
+    """What may be done with it, and the names of the addresses of that side."""
+    can = may and incident.state != Incident.State.CLOSED
+    side = "console" if console else "incident"
+    names = {each: f"portal:{side}-{each.replace('_', '-')}" for each in ACTS}
+    names["detail"] = "portal:console-ticket" if console else "portal:incident-detail"
+    return {"can_act": can, "can_attach": can, "names": names, "console": console}
 
 
 def _incident(request: TenantRequest, incident_id: UUID) -> Incident:
     rows = Incident.objects.for_tenant(request.tenant).filter(id=incident_id)
-    return found(rows.select_related("room__place", "device", "assignee"))
+    return found(rows.select_related("room__place", "device", "assignee", "recorded_by", "parent"))
 
 
 def _person(request: TenantRequest) -> Person:

@@ -21,6 +21,11 @@ ICONS = {
     Kind.SUPPRESSED: ("belloff", "mute"),
     Kind.COUNTED: ("bell", ""),
     Kind.MOVED: ("forward", ""),
+    Kind.LINKED: ("link", ""),
+    Kind.ATTACHED: ("download", ""),
+    Kind.DETACHED: ("x", ""),
+    Kind.ROOMS: ("room", ""),
+    Kind.IMPACT: ("flag", "bad"),
 }
 
 
@@ -58,7 +63,7 @@ def _line(incident: Incident, entry: IncidentEntry, customer: str, *, for_operat
         who=entry.author.name if entry.author else "Greenroom",
         side="" if entry.author is None else "Operations" if entry.by_operator else customer,
         text="" if written else _text(incident, entry, customer, for_operator=for_operator),
-        body=entry.text,
+        body="" if entry.kind == Kind.LINKED else entry.text,
         note=entry.kind == Kind.NOTE,
         by_operator=entry.by_operator,
     )
@@ -67,7 +72,7 @@ def _line(incident: Incident, entry: IncidentEntry, customer: str, *, for_operat
 def _text(incident: Incident, entry: IncidentEntry, customer: str, *, for_operator: bool) -> str:
     match Kind(entry.kind):
         case Kind.OPENED:
-            return "opened the ticket"
+            return "recorded the issue" if entry.author is not None else "opened the ticket"
         case Kind.STATE if (
             entry.after == "assigned_to_soc" and entry.before == "needs_action" and not entry.by_operator
         ):
@@ -93,4 +98,14 @@ def _text(incident: Incident, entry: IncidentEntry, customer: str, *, for_operat
             return "counts it again"
         case Kind.MOVED:
             return "moved it with its device to another room"
+        case Kind.LINKED:
+            return entry.text
+        case Kind.ATTACHED:
+            return "attached a file"
+        case Kind.DETACHED:
+            return "removed a file"
+        case Kind.ROOMS:
+            return "changed its rooms"
+        case Kind.IMPACT:
+            return "marked it as of high impact" if entry.text else "took back that it is of high impact"
     return f"changed it to {ticket_state(entry.after, for_operator=for_operator)[1].lower()}"

@@ -18,6 +18,7 @@ from portal.web import (
     people,
     privacy,
     queue,
+    recording,
     role_pages,
     room_actions,
     room_detail,
@@ -41,10 +42,37 @@ urlpatterns: list[URLPattern] = [
     path("rooms/<uuid:room_id>/unsuppress", room_actions.room_unsuppress, name="room-unsuppress"),
     path("rooms/<uuid:room_id>/retire", room_actions.room_retire, name="room-retire"),
     path("incidents", incidents.incident_list, name="incident-list"),
+    path("incidents/record", recording.incident_record, name="incident-record"),
     path("incidents/<uuid:incident_id>", ticket.incident_detail, name="incident-detail"),
     path("incidents/<uuid:incident_id>/comment", ticket.incident_comment, name="incident-comment"),
     path("incidents/<uuid:incident_id>/done", ticket.incident_done, name="incident-done"),
     path("incidents/<uuid:incident_id>/reopen", ticket.incident_reopen, name="incident-reopen"),
+    path("incidents/<uuid:incident_id>/resolve", ticket.incident_resolve, name="incident-resolve"),
+    path("incidents/<uuid:incident_id>/merge", ticket.incident_merge, name="incident-merge"),
+    path("incidents/<uuid:incident_id>/link", ticket.incident_link, name="incident-link"),
+    path(
+        "incidents/<uuid:incident_id>/links/<uuid:other_id>/remove",
+        ticket.incident_unlink,
+        name="incident-unlink",
+    ),
+    path("incidents/<uuid:incident_id>/impact", ticket.incident_impact, name="incident-impact"),
+    path(
+        "incidents/<uuid:incident_id>/impact/remove",
+        ticket.incident_usual_impact,
+        name="incident-usual-impact",
+    ),
+    path("incidents/<uuid:incident_id>/rooms", ticket.incident_rooms, name="incident-rooms"),
+    path("incidents/<uuid:incident_id>/attach", ticket.incident_attach, name="incident-attach"),
+    path(
+        "incidents/<uuid:incident_id>/attachments/<uuid:attachment_id>/remove",
+        ticket.incident_detach,
+        name="incident-detach",
+    ),
+    path(
+        "incidents/<uuid:incident_id>/attachments/<uuid:attachment_id>",
+        ticket.incident_attachment,
+        name="incident-attachment",
+    ),
     path("sites", sites.site_list, name="site-list"),
     path("sites/add", sites.site_add, name="site-add"),
     path("sites/<uuid:place_id>/edit", sites.site_edit, name="site-edit"),
@@ -153,5 +181,34 @@ urlpatterns: list[URLPattern] = [
     ),
     path(
         "operations/incidents/<uuid:incident_id>/reopen", console_ticket.console_reopen, name="console-reopen"
+    ),
+    path("operations/incidents/<uuid:incident_id>/merge", console_ticket.console_merge, name="console-merge"),
+    path("operations/incidents/<uuid:incident_id>/link", console_ticket.console_link, name="console-link"),
+    path(
+        "operations/incidents/<uuid:incident_id>/links/<uuid:other_id>/remove",
+        console_ticket.console_unlink,
+        name="console-unlink",
+    ),
+    path(
+        "operations/incidents/<uuid:incident_id>/impact", console_ticket.console_impact, name="console-impact"
+    ),
+    path(
+        "operations/incidents/<uuid:incident_id>/impact/remove",
+        console_ticket.console_usual_impact,
+        name="console-usual-impact",
+    ),
+    path("operations/incidents/<uuid:incident_id>/rooms", console_ticket.console_rooms, name="console-rooms"),
+    path(
+        "operations/incidents/<uuid:incident_id>/attach", console_ticket.console_attach, name="console-attach"
+    ),
+    path(
+        "operations/incidents/<uuid:incident_id>/attachments/<uuid:attachment_id>/remove",
+        console_ticket.console_detach,
+        name="console-detach",
+    ),
+    path(
+        "operations/incidents/<uuid:incident_id>/attachments/<uuid:attachment_id>",
+        console_ticket.console_attachment,
+        name="console-attachment",
     ),
 ]

@@ -31,7 +31,12 @@ class Api:
         self._prefix = prefix
 
     def get(self, path: str, **headers: str) -> Any:
-        return self._client.get(self._address(path), headers={**self._headers, **headers})
+        answer = self._client.get(self._address(path), headers={**self._headers, **headers})
+        if answer.streaming:  # a file: read and closed, or nobody does
+            answer.body = b"".join(answer.streaming_content)
+            for close in answer._resource_closers:
+                close()
+        return answer
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         return self._send("post", path, body, headers)

@@ -20,11 +20,12 @@ from incidents.opening import open_incident
 from incidents.rules.audio import mic_conf
 from incidents.rules.hardware import camera_room
 from incidents.severity import Severity
-from incidents.states import OPEN, Event, State, after
+from incidents.states import OPEN, Event, State
 from incidents.terms import Terms, change_terms
 from tenancy.models import AuditEvent, Person
 from tests.factories.incidents import heal, kinds_of, make_incident, make_watched_device
 from tests.factories.tenancy import make_agent, make_person
+from tests.incidents.test_states import ALLOWED
 
 MINUTE = timedelta(minutes=1)
 
@@ -214,7 +215,11 @@ def test_after_any_history_states_counters_and_spans_agree(people, inside, at, h
             elif expected == State.RESOLVED:
                 expected = State(before)
         elif incident is not None and event is not None:
-            to = after(event, expected, before_resolved=before)
+            to = (
+                State(before)
+                if (event, expected) == (Event.REOPEN, State.RESOLVED)
+                else _by_table(event, expected)
+            )
             if (
                 event == Event.ASK_CUSTOMER
                 and to is None
@@ -234,6 +239,12 @@ def test_after_any_history_states_counters_and_spans_agree(people, inside, at, h
     assert room.open_faults == running == sum(each.is_open for each in tickets)
     assert (room.state == "unhealthy") == bool(running)
     assert counting.recount(inside.id, at=moment) == {}
+
+
+def _by_table(event, state):
+    """The domain's table as the tests know it, not as the product does."""
+    to = ALLOWED.get((str(state), str(event)))
+    return State(to) if to else None
 
 
 def _carry_out(action, incident, device, ingrid, mina, at):

@@ -54,6 +54,17 @@ PAGES = {
     "portal:incident-comment": posts("tickets.modify", lambda _: {"text": "hello"}, incident_id="incident"),
     "portal:incident-done": posts("tickets.modify", incident_id="incident"),
     "portal:incident-reopen": posts("tickets.modify", incident_id="incident"),
+    "portal:incident-record": form("tickets.modify"),
+    "portal:incident-resolve": form("tickets.modify", incident_id="incident"),
+    "portal:incident-merge": form("tickets.modify", incident_id="incident"),
+    "portal:incident-link": form("tickets.modify", incident_id="incident"),
+    "portal:incident-unlink": posts("tickets.modify", incident_id="incident", other_id="linked"),
+    "portal:incident-impact": form("tickets.modify", incident_id="incident"),
+    "portal:incident-usual-impact": posts("tickets.modify", incident_id="incident"),
+    "portal:incident-rooms": form("tickets.modify", incident_id="incident"),
+    "portal:incident-attach": form("tickets.modify", incident_id="incident"),
+    "portal:incident-detach": form("tickets.modify", incident_id="incident", attachment_id="attachment"),
+    "portal:incident-attachment": reads("tickets.view", incident_id="incident", attachment_id="attachment"),
     "portal:site-list": reads("rooms.view"),
     "portal:site-add": form("rooms.modify"),
     "portal:site-edit": form("rooms.modify", place_id="place"),
@@ -132,6 +143,15 @@ CONSOLE = {
     "portal:console-hand-over": form("queue.assign", incident_id="incident"),  # an agent only what he holds
     "portal:console-resolve": form("queue.work", incident_id="incident"),
     "portal:console-reopen": posts("queue.work", incident_id="incident"),
+    "portal:console-merge": form("queue.work", incident_id="incident"),
+    "portal:console-link": form("queue.work", incident_id="incident"),
+    "portal:console-unlink": posts("queue.work", incident_id="incident", other_id="linked"),
+    "portal:console-impact": form("queue.work", incident_id="incident"),
+    "portal:console-usual-impact": posts("queue.work", incident_id="incident"),
+    "portal:console-rooms": form("queue.work", incident_id="incident"),
+    "portal:console-attach": form("queue.work", incident_id="incident"),
+    "portal:console-detach": form("queue.work", incident_id="incident", attachment_id="attachment"),
+    "portal:console-attachment": reads("queue.work", incident_id="incident", attachment_id="attachment"),
 }
 API = {
     "api:rooms": Route({"GET": "rooms.view", "POST": "rooms.modify"}),
@@ -150,12 +170,45 @@ API = {
     ),
     "api:device-move": posts("rooms.modify", lambda own: {"room": str(own.ids["room"])}, device_id="device"),
     "api:device-unenroll": posts("rooms.unenroll", device_id="device"),
-    "api:incidents": reads("tickets.view"),
+    "api:incidents": Route(
+        {"GET": "tickets.view", "POST": "tickets.modify"},
+        bodies={"POST": lambda own: {"rooms": [str(own.ids["room"])], "title": "Stains on the table"}},
+    ),
     "api:incident": reads("tickets.view", incident_id="incident"),
     "api:incident-timeline": reads("tickets.view", incident_id="incident"),
     "api:incident-comments": posts("tickets.modify", lambda _: {"text": "hello"}, incident_id="incident"),
     "api:incident-done": posts("tickets.modify", incident_id="incident"),
     "api:incident-reopen": posts("tickets.modify", incident_id="incident"),
+    "api:incident-resolve": posts("tickets.modify", lambda _: {"cause": "other"}, incident_id="incident"),
+    "api:incident-merge": posts(
+        "tickets.modify", lambda own: {"into": str(own.ids["linked"])}, incident_id="incident"
+    ),
+    "api:incident-links": Route(
+        {"GET": "tickets.view", "POST": "tickets.modify"},
+        {"incident_id": "incident"},
+        bodies={"POST": lambda own: {"other": str(own.ids["linked"])}},
+    ),
+    "api:incident-link": Route(
+        {"DELETE": "tickets.modify"}, {"incident_id": "incident", "other_id": "linked"}
+    ),
+    "api:incident-impact": Route(
+        {"PUT": "tickets.modify", "DELETE": "tickets.modify"},
+        {"incident_id": "incident"},
+        bodies={"PUT": lambda _: {"reason": "The board meets there"}},
+    ),
+    "api:incident-rooms": Route(
+        {"PUT": "tickets.modify"},
+        {"incident_id": "linked"},
+        bodies={"PUT": lambda own: {"rooms": [str(own.ids["room"])]}},
+    ),
+    "api:incident-earlier": reads("tickets.view", incident_id="incident"),
+    "api:incident-attachments": Route(
+        {"GET": "tickets.view", "POST": "tickets.modify"}, {"incident_id": "incident"}
+    ),
+    "api:incident-attachment": Route(
+        {"GET": "tickets.view", "DELETE": "tickets.modify"},
+        {"incident_id": "incident", "attachment_id": "attachment"},
+    ),
     "api:suppressions": Route(
         {"GET": "rooms.view", "POST": "rooms.modify"},
         bodies={

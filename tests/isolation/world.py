@@ -17,7 +17,8 @@ from foundation import files, jobs
 from foundation.context import tenant
 from foundation.ids import new_id
 from foundation.models import Job
-from incidents import suppression
+from incidents import attachments, recorded, relations, suppression
+from incidents.timeline import GREENROOM
 from insights import privacy
 from tenancy import (
     api_tokens,
@@ -148,6 +149,11 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         device=device, signal="mic_conf", state="unhealthy", detail=f"{canary} detail", since=at
     )
     incident = make_incident(device, at=at)
+    issue = recorded.Issue([room.id], f"{canary} issue", f"{canary} text")
+    linked = recorded.record_issue(customer.tenant.id, issue, author=GREENROOM, at=at)
+    relations.link(incident, linked, author=GREENROOM, at=at)
+    log = io.BytesIO(f"{canary} log".encode())
+    attachment = attachments.attach(incident, log, f"{canary}.log", author=GREENROOM, at=at)
     quiet: dict[str, Any] = {"reason": f"{canary} reason", "at": at}
     suppressed = suppression.suppress(
         customer.tenant.id, group_id=group.id, signal="spk_conf", until=at + timedelta(days=30), **quiet
@@ -171,6 +177,8 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         "device": device.id,
         "waiting_device": waiting.id,
         "incident": incident.id,
+        "linked": linked.id,
+        "attachment": attachment.id,
         "key": key.id,
         "suppression": suppressed.id,
         "window": window.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import timedelta
 
@@ -14,8 +15,9 @@ from fleet import room_groups
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
-from incidents import suppression
+from incidents import attachments, recorded, relations, suppression
 from incidents.models import Incident
+from incidents.timeline import GREENROOM
 from portal.api import urls
 from portal.api.resources import Resource
 from tenancy import api_tokens, custom_roles, invitations
@@ -23,7 +25,7 @@ from tenancy.models import ApiToken, AuditEvent, Role
 from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_device, make_place, make_room
-from tests.factories.tenancy import make_customer, make_user
+from tests.factories.tenancy import make_customer, make_person, make_user
 
 
 @pytest.fixture
@@ -55,6 +57,10 @@ def make_things(owner, now):
             fault_at=now,
             updated_at=now,
         )
+        issue = recorded.Issue([room.id], "Flickers")
+        linked = recorded.record_issue(owner.id, issue, author=GREENROOM, at=now)
+        relations.link(incident, linked, author=GREENROOM, at=now)
+        attached = attachments.attach(incident, io.BytesIO(b"a log"), "a.log", author=GREENROOM, at=now)
         role = custom_roles.add_role(name="Viewer", permissions=["rooms.view"], by=None, at=now)
         person = add_person(make_user(owner, at=now), to=owner, role="", at=now)
         invited = invitations.invite(
@@ -83,6 +89,8 @@ def make_things(owner, now):
         "group_id": group.id,
         "key_id": key.id,
         "incident_id": incident.id,
+        "other_id": linked.id,
+        "attachment_id": attached.id,
         "suppression_id": suppressed.id,
         "window_id": window.id,
     }
@@ -110,6 +118,12 @@ BODIES = {
     ("POST", "/devices/{device_id}/accept"): lambda ids: {"room": str(ids["room_id"])},
     ("POST", "/devices/{device_id}/move"): lambda ids: {"room": str(ids["room_id"])},
     ("POST", "/incidents/{incident_id}/comments"): lambda ids: {"text": "We looked."},
+    ("POST", "/incidents"): lambda ids: {"rooms": [str(ids["room_id"])], "title": "Flickers"},
+    ("POST", "/incidents/{incident_id}/resolve"): lambda ids: {"cause": "other"},
+    ("POST", "/incidents/{incident_id}/merge"): lambda ids: {"into": str(ids["other_id"])},
+    ("POST", "/incidents/{incident_id}/links"): lambda ids: {"other": str(ids["other_id"])},
+    ("PUT", "/incidents/{incident_id}/high-impact"): lambda ids: {"reason": "The board meets there"},
+    ("PUT", "/incidents/{incident_id}/rooms"): lambda ids: {"rooms": [str(ids["room_id"])]},
     ("POST", "/suppressions"): lambda ids: {
         "room": str(ids["room_id"]),
         "until": (timezone.localtime() + timedelta(days=1)).isoformat(),
@@ -205,7 +219,7 @@ def test_what_is_anothers_is_missing_with_the_same_answer(customer, now, method,
 
 def test_what_a_body_names_of_another_customer_is_as_good_as_missing(customer, things, now):
     foreign = make_things(make_customer(at=now), now)
-    api = Api(make_api_token(customer, at=now))
+    api = Api(make_api_token(customer, at=now, by=make_person(customer, at=now)))
     for method, path, body_with in (
         ("POST", "/rooms", lambda ids: {"name": "New", "site": str(ids["site_id"])}),
         (
@@ -219,6 +233,9 @@ def test_what_a_body_names_of_another_customer_is_as_good_as_missing(customer, t
         ("POST", f"/devices/{things['device_id']}/move", lambda ids: {"room": str(ids["room_id"])}),
         ("POST", f"/groups/{things['group_id']}/members", lambda ids: {"rooms": [str(ids["room_id"])]}),
         ("POST", "/enrollment-keys", lambda ids: {"label": "New", "group": str(ids["group_id"])}),
+        ("POST", "/incidents", lambda ids: {"title": "New", "rooms": [str(ids["room_id"])]}),
+        ("POST", f"/incidents/{things['incident_id']}/merge", lambda ids: {"into": str(ids["other_id"])}),
+        ("POST", f"/incidents/{things['incident_id']}/links", lambda ids: {"other": str(ids["other_id"])}),
     ):
         theirs = api.call(method, path, body_with(foreign))
         missing = api.call(method, path, body_with({name: new_id() for name in ID_NAMES}))
@@ -239,9 +256,10 @@ def test_filters_by_anothers_id_find_nothing(customer, things, now):
         ("/incidents", "device", "device_id"),
         ("/incidents", "room", "room_id"),
         ("/incidents", "group", "group_id"),
+        ("/suppressions", "room", "room_id"),
         ("/sites", "site", "site_id"),
     ):
-        assert len(api.get(f"{path}?{name}={things[id_name]}").json()["results"]) == 1, path
+        assert api.get(f"{path}?{name}={things[id_name]}").json()["results"], path
         assert api.get(f"{path}?{name}={foreign[id_name]}").json() == {"results": [], "next": None}
 
 
