@@ -111,6 +111,8 @@ def store(
     The tenant is entered.
     """
     head = source.read(64)
+    if not head:
+        raise NotValid("The file is empty.", field="file")
     kind = next((each for each in kinds if head[each.offset :].startswith(each.magic)), None)
     if kind is None:
         raise NotValid(NOT_ACCEPTED, field="file")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from fleet import room_groups
+from fleet import room_groups, scope
 from fleet.models import RoomGroup, SignalState
 from incidents import watching
 from incidents.detection import evaluate_signal
@@ -36,12 +36,22 @@ def change(
 
     Of an entered tenant. Where a signal is turned off its open tickets close for good and its watching periods end;
     where it is turned on, tickets are made of what is unhealthy now. A new watching period counts for those under
-    way too, a new severity for tickets that open from now on. Raises UnknownSignal, NotASetting, Missing.
+    way too, a new severity for tickets that open from now on. Raises UnknownSignal, NotASetting, Missing, NotAllowed.
     """
     if signal not in RULES or RULES[signal].raised:
         raise UnknownSignal(signal)
     columns = {_COLUMNS[name]: value for name, value in _checked(values).items()}
+    if group_id is None:
+        scope.refuse_part("A signal's setting in all rooms")
     group = room_groups.group(group_id) if group_id is not None else None
+    with scope.whole():
+        return _change(tenant_id, signal, group, columns, at=at)
+
+
+def _change(
+    tenant_id: UUID, signal: str, group: RoomGroup | None, columns: Mapping[str, Any], *, at: datetime
+) -> EffectiveSignal:
+    group_id = group.id if group else None
     rooms = _rooms_with(tenant_id, signal)
     values_before = effective(tenant_id, rooms)
     row = _store(tenant_id, signal, group, columns)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
@@ -17,7 +18,7 @@ from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
 from incidents import lifecycle, signal_settings
-from incidents.models import Incident
+from incidents.models import Incident, IncidentLink
 from portal.sign_in import directories
 from tenancy import api_tokens
 from tenancy.models import BreakGlass, Person, Role, Tenant
@@ -27,7 +28,7 @@ from tests.factories.sign_in import sign_in
 from tests.factories.tenancy import make_customer, make_person
 from tests.isolation.forms import filled
 from tests.isolation.routes import CONSOLE, PAGES, Route
-from tests.isolation.world import Customer, World
+from tests.isolation.world import BEYOND, Customer, World
 from tests.portal.test_api_access import body_of, make_things, routes
 
 # Bookkeeping of the request itself, which tells nobody anything about the customer.
@@ -37,6 +38,7 @@ NOT_HERE = {
     "portal:organisation": "chooses which organisation the person looks at, in the session",
     "portal:directory": "asks Microsoft before it keeps anything: tests/portal/test_sign_in_entra.py",
 }
+SIDES = ("incident", "console")
 # What a form filled in anyhow does not say, and what must be so before.
 BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
     "portal:room-suppress": lambda own: {"until": _in_a_week()},
@@ -45,6 +47,16 @@ BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
     "portal:partner-invite": lambda own: {"where": "all", "domain": "fitters.example"},
     "portal:suppression-add": lambda own: {"group": str(own.ids["group"])},
     "portal:signal-edit": lambda own: {"amount": "47"},
+    "portal:incident-record": lambda own: {"rooms": f"{own.canary} room"},
+    **{f"portal:{side}-merge": lambda own: {"into": _linked(own).number} for side in SIDES},
+    **{f"portal:{side}-link": lambda own: {"into": _linked(own).number} for side in SIDES},
+    **{
+        f"portal:{side}-rooms": lambda own: {"rooms": f"{own.canary} room\n{BEYOND} {own.canary} room"}
+        for side in SIDES
+    },
+    **{
+        f"portal:{side}-attach": lambda own: {"file": SimpleUploadedFile("a.log", b"a log")} for side in SIDES
+    },
     "portal:console-break-glass": lambda own: {"ticket": _incident(own).number},
     "portal:console-reply": lambda own: {"to": "reply"},
 }
@@ -58,6 +70,13 @@ BEFORE: dict[str, Callable[[Customer], object]] = {
     "portal:incident-done": lambda own: _set_incident(own, state="needs_action"),
     "portal:incident-reopen": lambda own: _resolve(own.tenant),
     "portal:console-reopen": lambda own: _resolve(own.tenant),
+    **{f"portal:{side}-link": lambda own: _unlink(own.tenant) for side in SIDES},
+    **{
+        f"portal:{side}-usual-impact": lambda own: _set_incident(
+            own, high_impact=True, high_impact_reason="Board"
+        )
+        for side in SIDES
+    },
     "portal:directory-remove": lambda own: directories.configure(
         directories.Directory(own.tenant.id, new_id(), new_id(), []), secret="x", at=clock.now()
     ),
@@ -76,6 +95,14 @@ def _in_a_week() -> str:
 
 def _incident(own: Customer) -> Incident:
     return Incident.objects.for_tenant(own.tenant).get(id=own.ids["incident"])
+
+
+def _linked(own: Customer) -> Incident:
+    return Incident.objects.for_tenant(own.tenant).get(id=own.ids["linked"])
+
+
+def _unlink(owner: Tenant) -> None:
+    IncidentLink.objects.for_tenant(owner).delete()
 
 
 def _resolve(owner: Tenant) -> None:
@@ -168,6 +195,7 @@ def test_every_page_of_the_console_that_writes_leaves_an_event(world):
     assert not silent, "\n".join(silent)
 
 
+QUERIES = {("POST", "/incidents/{incident_id}/attachments"): "?name=a.log"}
 WRITES = [(method, path) for method, path, _ in routes() if method not in ("GET", "HEAD")]
 API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], object]] = {
     ("DELETE", "/rooms/{room_id}"): lambda owner, ids, at: ids.update(room_id=make_room(at=at).id),
@@ -184,6 +212,13 @@ API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], o
         owner
     ).update(state="needs_action"),
     ("POST", "/incidents/{incident_id}/reopen"): lambda owner, ids, at: _resolve(owner),
+    ("POST", "/incidents/{incident_id}/links"): lambda owner, ids, at: _unlink(owner),
+    ("PUT", "/incidents/{incident_id}/rooms"): lambda owner, ids, at: ids.update(
+        incident_id=ids["other_id"], room_id=make_room(at=at).id
+    ),
+    ("DELETE", "/incidents/{incident_id}/high-impact"): lambda owner, ids, at: Incident.objects.for_tenant(
+        owner
+    ).update(high_impact=True, high_impact_reason="Board"),
     ("DELETE", "/groups/{group_id}"): lambda owner, ids, at: ids.update(
         group_id=room_groups.add_group(name="Spare", at=at).id
     ),
@@ -208,7 +243,8 @@ def test_every_write_of_the_api_leaves_an_event(db, method, path):
         )
     assert Api(token).get("/rooms").status_code == 200  # from now on its use is no longer news
     changes = Changes()
-    answer = Api(token).call(method, path.format_map(things), body_of(method, path, things))
+    address = path.format_map(things) + QUERIES.get((method, path), "")
+    answer = Api(token).call(method, address, body_of(method, path, things))
     events, tables = changes.seen()
     assert answer.status_code < 300, answer.content
     assert tables, "it changed nothing"

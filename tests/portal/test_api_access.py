@@ -123,6 +123,7 @@ BODIES = {
     ("POST", "/incidents/{incident_id}/merge"): lambda ids: {"into": str(ids["other_id"])},
     ("POST", "/incidents/{incident_id}/links"): lambda ids: {"other": str(ids["other_id"])},
     ("PUT", "/incidents/{incident_id}/high-impact"): lambda ids: {"reason": "The board meets there"},
+    ("POST", "/incidents/{incident_id}/attachments"): lambda ids: b"a log",
     ("PUT", "/incidents/{incident_id}/rooms"): lambda ids: {"rooms": [str(ids["room_id"])]},
     ("POST", "/suppressions"): lambda ids: {
         "room": str(ids["room_id"]),

@@ -423,13 +423,14 @@ def test_rooms_join_and_leave_a_group(manager, halden, at):
 def test_a_signals_watching_period_changes_and_goes_back(manager):
     def row() -> Any:
         rows = manager.get(reverse("portal:signal-settings")).context["rows"]
-        return next(signal for signal, *_ in rows if signal.rule.key == "camera_room")
+        return next(row.signal for row in rows if row.signal.rule.key == "camera_room")
 
     usual = row().watch
     url = reverse("portal:signal-edit", args=["camera_room"])
-    manager.post(url, {"enabled": "on", "amount": 10, "unit": "1"})
+    kept = {"enabled": "on", "severity": 2, "recover_amount": 0, "recover_unit": "60"}
+    manager.post(url, {**kept, "amount": 10, "unit": "1"})
     assert (row().watch, row().watch_from) == (timedelta(seconds=10), "customer")
-    too_long = manager.post(url, {"enabled": "on", "amount": 1000, "unit": "3600"})
+    too_long = manager.post(url, {**kept, "amount": 1000, "unit": "3600"})
     assert too_long.status_code == 422
     assert "between 0 seconds and 7 days" in text_of(too_long)
     manager.post(reverse("portal:signal-reset", args=["camera_room"]))
