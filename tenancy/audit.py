@@ -58,6 +58,7 @@ ACTIONS = frozenset(
         "sign_in",
         "sign_in.failed",
         "sign_out",
+        "session.end",
         "access.denied",
         "organisation.choose",
         "audit.export",

@@ -19,6 +19,7 @@ from tenancy.models import AuditEvent, Person
 
 CATEGORIES = sorted({action.split(".")[0] for action in ACTIONS})
 RESULTS = ("successful", "failed")
+ACTORS = ("person", "token", "device", "enrollment_key", "stranger", "system")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Asked:
 
     action: str = ""
     category: str = ""
+    actor_kind: str = ""
     actor_id: UUID | None = None
     object_kind: str = ""
     object_id: UUID | None = None
@@ -35,11 +37,12 @@ class Asked:
     before: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Raises NotValid for an action, category or result that does not exist."""
+        """Raises NotValid for an action, category, result or kind of actor that does not exist."""
         for field, value, known in (
             ("action", self.action, ACTIONS),
             ("category", self.category, CATEGORIES),
             ("result", self.result, RESULTS),
+            ("actor_kind", self.actor_kind, ACTORS),
         ):
             if value and value not in known:
                 raise NotValid(f"There is no {field} {value[:60]!r}.", field=field)
@@ -64,6 +67,7 @@ def events(asked: Asked) -> TenantQuerySet[AuditEvent]:
     rows = AuditEvent.objects.for_tenant(current_tenant())
     equal = {
         "action": asked.action,
+        "actor_kind": asked.actor_kind,
         "actor_id": asked.actor_id,
         "object_kind": asked.object_kind,
         "object_id": asked.object_id,

@@ -67,6 +67,7 @@ class AuditEventSerializer(serializers.Serializer[AuditEvent]):
 class AuditFilters(Filters):
     action = CharFilter(max_length=60)
     result = CharFilter(max_length=12)
+    actor_kind = CharFilter(max_length=20)
     object_kind = CharFilter(max_length=40)
 
 

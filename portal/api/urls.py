@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from portal.api import (
+    assignments,
     audit,
     device_records,
     enrollment_keys,
@@ -112,6 +113,8 @@ urlpatterns: list[URLPattern] = [
     ),
     path("/roles", people.Roles.as_view(), name="roles"),
     path("/roles/<uuid:role_id>", people.RoleDetail.as_view(), name="role"),
+    path("/assignments", assignments.Assignments.as_view(), name="assignments"),
+    path("/assignments/<uuid:assignment_id>", assignments.AssignmentDetail.as_view(), name="assignment"),
     path("/tokens", people.Tokens.as_view(), name="tokens"),
     path("/tokens/<uuid:token_id>", people.TokenDetail.as_view(), name="token"),
     path("/audit", audit.Audit.as_view(), name="audit"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from allauth.usersessions.models import UserSession
 
 from foundation.errors import NotFound
-from tenancy.models import User
+from tenancy import audit
+from tenancy.models import Person, User
 
 
 class UnknownSession(NotFound):
@@ -43,3 +45,17 @@ def end_all(user: User) -> int:
     for each in held:
         each.end()
     return len(held)
+
+
+def at_home(person: Person) -> User | None:
+    """The user behind somebody of the organisation itself; None for operators and partners, who are at home elsewhere."""
+    return User.objects.filter(id=person.user_id, home_id=person.tenant_id).first()
+
+
+def end_of(person: Person, *, at: datetime) -> int:
+    """An administrator signs somebody of the organisation out everywhere. How many sessions. The tenant is entered."""
+    user = at_home(person)
+    number = end_all(user) if user is not None else 0
+    if number:
+        audit.record("session.end", person, tenant_id=person.tenant_id, at=at, after={"sessions": number})
+    return number

@@ -19,11 +19,21 @@ from portal.paging import keyset_page
 from portal.web.downloads import download
 from portal.web.forms import Form, LocalMoment, initial_choice
 from tenancy import audit_export
-from tenancy.audit_log import CATEGORIES, RESULTS, Asked, Names, events
+from tenancy.audit_log import ACTORS, CATEGORIES, RESULTS, Asked, Names, events
 
 PAGE = 50
 EXPORTS_SHOWN = 5
 MOST_RUNNING = 5  # exports of one organisation at a time
+
+
+BY = {
+    "person": "People",
+    "token": "Programs",
+    "device": "Devices",
+    "enrollment_key": "Enrollment keys",
+    "stranger": "Strangers",
+    "system": "Greenroom",
+}
 
 
 class Filter(Form):
@@ -38,6 +48,11 @@ class Filter(Form):
         label="Result",
         required=False,
         choices=initial_choice("Any", [(each, each.capitalize()) for each in RESULTS]),
+    )
+    by = forms.ChoiceField(
+        label="By",
+        required=False,
+        choices=initial_choice("Anybody", [(each, BY[each]) for each in ACTORS]),
     )
     actor = forms.UUIDField(label="Who", required=False)
     about = forms.UUIDField(label="About", required=False)
@@ -54,6 +69,7 @@ class Filter(Form):
         return Asked(
             category=data.get("category") or "",
             result=data.get("result") or "",
+            actor_kind=data.get("by") or "",
             actor_id=data.get("actor"),
             object_id=data.get("about"),
             after=data.get("since"),

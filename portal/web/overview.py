@@ -21,13 +21,16 @@ from incidents.models import Incident
 from portal import htmx
 from portal.access import TenantRequest, View, principal_of, requires
 from portal.numbers import kept_ones_hold, shown_to
+from portal.templatetags.greenroom_ui import plural
 from portal.web.charts import Point, line_chart
 from portal.web.words import SEVERITIES
+from tenancy.models import BreakGlass, PendingAction
 
 MAPPED_ROOMS = 2_000  # more are drawn as one bar a site
 TREND_ROOMS = 2_000  # more room-days than a page should add up
 TREND_DAYS = 30
 SITES_SHOWN = 40
+NOTICES_SHOWN = 3
 TICKETS_SHOWN = 6
 CELLS = {
     "unhealthy": "bad",
@@ -95,7 +98,9 @@ def overview(request: TenantRequest) -> HttpResponse:
     total = sum(rooms.values())
     open_tickets = _open_tickets(request) if principal.may("tickets.view") else []
     sites = _sites(request, mapped=total <= MAPPED_ROOMS or not kept_ones_hold(principal))
+    notices = _notices(request) if principal.may("roles.view") else []
     live = htmx.live(
+        notices,
         sorted(numbers.items()),
         [(each.id, each.version) for each in open_tickets],
         [(site.id, site.name, site.cells) for site in sites],
@@ -107,6 +112,7 @@ def overview(request: TenantRequest) -> HttpResponse:
         (level, numbers.get(f"incidents.{word.lower()}", 0)) for level, (_, word) in SEVERITIES.items()
     ]
     context = {
+        "notices": notices,
         "total": total,
         "tiles": [(state, rooms.get(state, 0), _note(state, rooms, total)) for state in STATE_ORDER],
         "attention": rooms.get("unhealthy", 0) + rooms.get("unmonitored", 0),
@@ -123,6 +129,21 @@ def overview(request: TenantRequest) -> HttpResponse:
         "arriving": Device.objects.for_tenant(request.tenant).onboarding().count(),
     }
     return htmx.page(request, "overview/overview.html", context, live=live)
+
+
+def _notices(request: TenantRequest) -> list[tuple[str, str]]:
+    """What concerns the organisation's people: tone and sentence. Looked after on the page of partners."""
+    waiting = PendingAction.objects.for_tenant(request.tenant).filter(state=PendingAction.State.WAITING)
+    number = waiting.count()
+    told = (
+        [("warn", f"{plural(number, 'action')} of partners wait{'s' * (number == 1)} for you")]
+        if number
+        else []
+    )
+    broken = BreakGlass.objects.for_tenant(request.tenant).filter(ended_at=None, expires_at__gt=clock.now())
+    for access in broken.select_related("person").order_by("started_at", "id")[:NOTICES_SHOWN]:
+        told.append(("info", f"{access.person.name} of Operations has emergency access: {access.reason}"))
+    return told
 
 
 def _open_tickets(request: TenantRequest) -> list[Incident]:

@@ -14,16 +14,15 @@ from django.views.decorators.http import require_GET
 
 from foundation import clock
 from foundation.context import current_tenant
-from insights import privacy as exports
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires, step_up
 from portal.paging import keyset_page
 from portal.web.dialogs import confirm, form_view
 from portal.web.forms import choose, posted
 from portal.web.scopes import PlaceNames, ScopeForm
-from tenancy import assignments, invitations, people, roles
+from tenancy import invitations, roles
 from tenancy.models import Invitation, Membership, Person, Role, RoleAssignment
-from tenancy.roles import NEEDS_EVERYWHERE, PERMISSIONS
+from tenancy.roles import NEEDS_EVERYWHERE
 
 PAGE = 50
 AREAS = (  # columns of the list: title, beginning of the permissions
@@ -49,15 +48,6 @@ class InviteForm(ScopeForm):
     )
     role = forms.ChoiceField(label="Role")
     field_order = ("email", "name", "role", "where", "groups", "rooms")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        choose(self, "role", offered_roles())
-
-
-class GiveForm(ScopeForm):
-    role = forms.ChoiceField(label="Role")
-    field_order = ("role", "where", "groups", "rooms")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -147,41 +137,6 @@ def _mark(start: str, whole: set[str], part: set[str]) -> str:
     return f"{word}, in part" if not strongest & whole else word
 
 
-@require_GET
-@requires("roles.view")
-def person_detail(request: TenantRequest, person_id: UUID) -> HttpResponse:
-    person = people.person(person_id)
-    held = list(
-        RoleAssignment.objects.for_tenant(request.tenant)
-        .filter(person=person)
-        .select_related("role", "assignment")
-        .order_by("role__name", "id")
-    )
-    why = roles.explain(person)
-    kind = Membership.objects.filter(tenant=request.tenant, user_id=person.user_id).values_list(
-        "kind", flat=True
-    )
-    export = exports.of_person(person) if principal_of(request).may("roles.modify") else None
-    live = htmx.live(
-        export and export.state, person.name, person.ended_at, [(row.id, row.scope_id) for row in held], why
-    )
-    if htmx.unchanged(request, live):
-        return htmx.nothing_new()
-    places = PlaceNames([[[row.scope, str(row.scope_id)]] for row in held if row.scope_id])
-    context = {
-        "person": person,
-        "export": export,
-        "kind": next(iter(kind), ""),
-        "standing": [PERMISSIONS[name] for name in sorted(roles.STANDING)],
-        "held": [(row, places.one(row.scope, row.scope_id)) for row in held],
-        "why": [
-            (PERMISSIONS[name], [(source, places.one(source.kind, source.place_id)) for source in sources])
-            for name, sources in why.items()
-        ],
-    }
-    return htmx.page(request, "people/person_detail.html", context, live=live)
-
-
 @form_view
 @requires("roles.modify")
 @step_up
@@ -269,65 +224,4 @@ def invitation_resend(request: TenantRequest, invitation_id: UUID) -> HttpRespon
         change=again,
         said=f"{held.email} invited again",
         danger=False,
-    )
-
-
-@form_view
-@requires("roles.modify")
-@step_up
-def person_give(request: TenantRequest, person_id: UUID) -> HttpResponse:
-    person = people.person(person_id)
-    back = reverse("portal:person-detail", args=[person.id])
-    form = GiveForm(posted(request))
-    if request.method == "POST":
-
-        def give(data: dict[str, Any]) -> bool:
-            assignments.give(
-                person,
-                role_id=UUID(data["role"]),
-                everywhere=data["everywhere"],
-                scope=data["places"],
-                by=principal_of(request).rights,
-                at=clock.now(),
-            )
-            return True
-
-        if form.carry_out(give):
-            return htmx.done_here(request, f"{person.name} has a new role", to=back)
-    return htmx.dialog(request, f"Give {person.name} a role", submit="Give role", back=back, form=form)
-
-
-@form_view
-@requires("roles.modify")
-@step_up
-def person_withdraw(request: TenantRequest, person_id: UUID, row_id: UUID) -> HttpResponse:
-    person = people.person(person_id)
-    back = reverse("portal:person-detail", args=[person.id])
-    return confirm(
-        request,
-        f"Take this role from {person.name}?",
-        submit="Take role",
-        explain="What it allowed ends with the next click.",
-        back=back,
-        to=back,
-        change=lambda: assignments.withdraw(row_id, at=clock.now()),
-        said=f"{person.name} no longer has it",
-    )
-
-
-@form_view
-@requires("roles.modify")
-@step_up
-def person_end(request: TenantRequest, person_id: UUID) -> HttpResponse:
-    person = people.person(person_id)
-    back = reverse("portal:person-detail", args=[person.id])
-    return confirm(
-        request,
-        f"End the access of {person.name}?",
-        submit="End access",
-        explain=f"{person.name} is out at once, with all roles and tokens. What they did stays on record.",
-        back=back,
-        to=reverse("portal:person-list"),
-        change=lambda: people.end(person.id, at=clock.now()),
-        said=f"{person.name} can no longer enter",
     )

@@ -16,6 +16,7 @@ from portal.web import (
     overview,
     partners,
     people,
+    person,
     privacy,
     queue,
     recording,
@@ -110,14 +111,15 @@ urlpatterns: list[URLPattern] = [
     path(
         "settings/invitations/<uuid:invitation_id>/resend", people.invitation_resend, name="invitation-resend"
     ),
-    path("settings/people/<uuid:person_id>", people.person_detail, name="person-detail"),
-    path("settings/people/<uuid:person_id>/give", people.person_give, name="person-give"),
+    path("settings/people/<uuid:person_id>", person.person_detail, name="person-detail"),
+    path("settings/people/<uuid:person_id>/give", person.person_give, name="person-give"),
     path(
         "settings/people/<uuid:person_id>/roles/<uuid:row_id>/take",
-        people.person_withdraw,
+        person.person_withdraw,
         name="person-withdraw",
     ),
-    path("settings/people/<uuid:person_id>/end", people.person_end, name="person-end"),
+    path("settings/people/<uuid:person_id>/sign-out", person.person_sign_out, name="person-sign-out"),
+    path("settings/people/<uuid:person_id>/end", person.person_end, name="person-end"),
     path("settings/people/<uuid:person_id>/erase", privacy.person_erase, name="person-erase"),
     path("settings/people/<uuid:person_id>/export", privacy.person_export, name="person-export"),
     path("settings/people/exports/<uuid:job_id>", privacy.person_download, name="person-download"),

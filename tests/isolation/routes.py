@@ -90,6 +90,7 @@ PAGES = {
     "portal:person-detail": reads("roles.view", person_id="person"),
     "portal:person-give": form("roles.modify", person_id="person"),
     "portal:person-withdraw": form("roles.modify", person_id="person", row_id="given"),
+    "portal:person-sign-out": form("roles.modify", person_id="person"),
     "portal:person-end": form("roles.modify", person_id="person"),
     "portal:person-erase": form("roles.modify", person_id="person"),
     "portal:person-export": posts("roles.modify", person_id="person"),
@@ -248,6 +249,11 @@ API = {
     "api:roles": Route({"GET": "roles.view", "POST": "roles.modify"}),
     "api:role": Route(
         {"GET": "roles.view", "PATCH": "roles.modify", "DELETE": "roles.modify"}, {"role_id": "role"}
+    ),
+    "api:assignments": Route({"GET": "roles.view", "POST": "roles.modify"}),
+    "api:assignment": Route(
+        {"GET": "roles.view", "PATCH": "roles.modify", "DELETE": "roles.modify"},
+        {"assignment_id": "assignment"},
     ),
     "api:tokens": Route({"GET": "roles.view", "POST": "roles.modify"}),
     "api:token": Route({"GET": "roles.view", "DELETE": "roles.modify"}, {"token_id": "token"}),

@@ -21,7 +21,7 @@ from incidents import lifecycle, signal_settings
 from incidents.models import Incident, IncidentLink
 from portal.sign_in import directories
 from tenancy import api_tokens
-from tenancy.models import BreakGlass, Person, Role, Tenant
+from tenancy.models import BreakGlass, Person, Role, Tenant, User
 from tests.factories.api import Api
 from tests.factories.fleet import make_device, make_room
 from tests.factories.sign_in import sign_in
@@ -77,6 +77,9 @@ BEFORE: dict[str, Callable[[Customer], object]] = {
         )
         for side in SIDES
     },
+    "portal:person-sign-out": lambda own: sign_in(
+        User.objects.get(id=Person.objects.for_tenant(own.tenant).get(id=own.ids["person"]).user_id)
+    ),
     "portal:directory-remove": lambda own: directories.configure(
         directories.Directory(own.tenant.id, new_id(), new_id(), []), secret="x", at=clock.now()
     ),

@@ -20,7 +20,7 @@ from incidents.models import Incident
 from incidents.timeline import GREENROOM
 from portal.api import urls
 from portal.api.resources import Resource
-from tenancy import api_tokens, custom_roles, invitations
+from tenancy import api_tokens, assignments, custom_roles, invitations
 from tenancy.models import ApiToken, AuditEvent, Role
 from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
@@ -70,6 +70,7 @@ def make_things(owner, now):
         token, _ = api_tokens.issue(
             owner, role=used, label="Token", expires_at=now + timedelta(days=1), by=None, at=now
         )
+        assigned = assignments.add(role_id=used.id, name="Team", members=[person.id], by=None, at=now)
         spare = custom_roles.add_role(name="Spare", permissions=["rooms.view"], by=None, at=now)
         until = now + timedelta(days=1)
         suppressed = suppression.suppress(
@@ -83,6 +84,7 @@ def make_things(owner, now):
         "person_id": person.id,
         "invitation_id": invited.id,
         "token_id": token.id,
+        "assignment_id": assigned.id,
         "site_id": place.id,
         "room_id": room.id,
         "device_id": device.id,
@@ -149,6 +151,12 @@ BODIES = {
         "role": str(ids["role_id"]),
         "expires_at": (timezone.localtime() + timedelta(days=1)).isoformat(),
     },
+    ("POST", "/assignments"): lambda ids: {
+        "name": "New team",
+        "role": str(ids["role_id"]),
+        "members": [str(ids["person_id"])],
+    },
+    ("PATCH", "/assignments/{assignment_id}"): lambda ids: {"description": "For the reception"},
     ("POST", "/enrollment-keys"): lambda ids: {"label": "New key"},
 }
 

@@ -28,10 +28,10 @@ from tenancy.models import (
     Tenant,
     User,
 )
-from tests.factories.api import Api
+from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_place, make_room
 from tests.factories.sign_in import browser, sign_in
-from tests.factories.tenancy import make_customer, make_person
+from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
 
 GOOD = "ninety green rooms at dawn"
 
@@ -371,3 +371,44 @@ def test_a_token_made_with_a_token_never_does_more(customer, ingrid, rooms):
     late = (clock.now() + timedelta(days=500)).isoformat()
     too_long = Api(text).post("/tokens", {"label": "Fourth", "role": str(role), "expires_at": late})
     assert too_long.json()["errors"][0]["field"] == "expires_at"
+
+
+def test_an_administrator_signs_somebody_out_everywhere(customer, ingrid, at):
+    tom = make_person(customer, "site_technician", at=at, name="Tom Berg")
+    browsers = [sign_in(tom.user), sign_in(tom.user)]
+    page = ingrid.get(reverse("portal:person-detail", args=[tom.id])).content.decode()
+    assert page.count("last seen") == 2
+    ingrid.post(reverse("portal:person-sign-out", args=[tom.id]))
+    assert [each.get("/rooms").status_code for each in browsers] == [302, 302]
+    with tenant(customer.id):
+        assert AuditEvent.objects.for_tenant(customer).get(action="session.end").after == {"sessions": 2}
+    assert ingrid.get("/rooms").status_code == 200
+
+
+def test_sessions_of_the_operators_people_are_not_the_customers_business(customer, ingrid, at):
+    agent = make_agent(make_operator(at=at), [customer], at=at)
+    console = sign_in(agent)
+    with tenant(customer.id):
+        person = Person.objects.for_tenant(customer).get(user=agent)
+    assert "last seen" not in ingrid.get(reverse("portal:person-detail", args=[person.id])).content.decode()
+    ingrid.post(reverse("portal:person-sign-out", args=[person.id]))
+    assert console.get("/account").status_code == 200
+
+
+def test_an_assignment_by_the_api_gives_and_takes_rights(customer, at):
+    make_person(customer, at=at)  # somebody who can change roles must be left
+    person = make_person(customer, "global_reader", at=at)
+    api = Api(make_api_token(customer, at=at))
+    with tenant(customer.id):
+        role = Role.objects.for_tenant(customer).get(key="site_lead")
+    sent = {"name": "Oslo team", "role": str(role.id), "members": [str(person.id)], "scope": []}
+    assert api.post("/assignments", sent).json()["errors"][0]["field"] == "scope"
+    made = api.post("/assignments", {key: sent[key] for key in ("name", "role", "members")}).json()
+    assert (made["members"], made["scope"]) == ([str(person.id)], None)
+    rights = {each["permission"] for each in api.get(f"/people/{person.id}").json()["rights"]}
+    assert "rooms.modify" in rights
+    changed = api.patch(f"/assignments/{made['id']}", {"members": [], "description": "Nobody now"}).json()
+    assert (changed["members"], changed["description"]) == ([], "Nobody now")
+    assert api.names("/assignments") == ["Oslo team"]
+    assert api.delete(f"/assignments/{made['id']}").status_code == 204
+    assert api.get(f"/assignments/{made['id']}").status_code == 404
