@@ -1,6 +1,7 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db import connections
 from django.db.models.signals import post_migrate
 
 
@@ -27,6 +28,7 @@ class PortalConfig(AppConfig):
         from foundation.tenant_tables.classes import after_migrations  # models are ready only now
 
         post_migrate.connect(after_migrations)
+        post_migrate.connect(_load_catalogue)
         from allauth.mfa.models import Authenticator
         from allauth.socialaccount.models import SocialApp
 
@@ -37,3 +39,14 @@ class PortalConfig(AppConfig):
         holds_secrets(SocialApp, "settings")
         proofs.connect()
         events.connect()
+
+
+def _load_catalogue(sender: Any, using: str, **kwargs: Any) -> None:
+    """After migrations the table of makes and models holds what this version's data files say."""
+    from fleet import catalog_files  # models are ready only now
+    from fleet.models import CatalogEntry
+
+    if using != "owner" or sender is not apps.get_app_config("fleet"):
+        return
+    if CatalogEntry._meta.db_table in connections[using].introspection.table_names():
+        catalog_files.load_built_in(using=using)

@@ -142,6 +142,13 @@ WRITES_PER_MINUTE = environment.integer(
     most=1_000_000,
 )
 
+SUPPORT_NOTICE_DAYS = environment.integer(
+    "GREENROOM_SUPPORT_NOTICE_DAYS",
+    365,
+    "Days before the end of a model's support from which its devices are marked.",
+    least=0,
+    most=3_650,
+)
 AUDIT_KEEP_DAYS = environment.integer(
     "GREENROOM_AUDIT_KEEP_DAYS", 400, "Days the audit log is kept.", least=180, most=3_650
 )

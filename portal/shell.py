@@ -41,6 +41,7 @@ SECTIONS = (
         ("incidents.open",),
     ),
     Section("portal:site-list", "Sites", "building", "rooms.view", ("site",), "s", manage=True),
+    Section("portal:catalogue-list", "Catalogue", "star", "inventory.view", ("catalogue",), "c", manage=True),
     Section("portal:group-list", "Room groups", "groups", "groups.view", ("group",), manage=True),
     Section(
         "portal:key-list", "Enrollment", "key", "keys.download", ("key", "join", "device"), "e", manage=True

@@ -23,7 +23,10 @@ from foundation.embedded import Services, services
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 HOME = CACHE / "test-services"
-ALSO = (ROOT / "portal" / "apps.py", ROOT / "requirements.lock")  # tables of others, their migrations
+ALSO = (  # tables of others, their migrations; rows that migrating puts in
+    *(ROOT / "portal" / "apps.py", ROOT / "requirements.lock"),
+    *sorted([*ROOT.glob("fleet/catalog_data/*.csv"), *ROOT.glob("fleet/catalog*.py")]),
+)
 ROLES = {
     "DATABASE_URL": "greenroom_app",
     "GREENROOM_OWNER_DATABASE_URL": "greenroom_owner",

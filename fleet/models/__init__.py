@@ -1,5 +1,6 @@
 """Places, rooms, devices and what they last told."""
 
+from fleet.models.catalog import CatalogEntry, CatalogFacts, OwnCatalogEntry
 from fleet.models.devices import (
     Device,
     Fault,
@@ -13,6 +14,8 @@ from fleet.models.devices import (
 from fleet.models.places import ClosedDay, Counter, Place, Room, RoomDay, RoomGroup, RoomGroupMember, RoomWord
 
 __all__ = [
+    "CatalogEntry",
+    "CatalogFacts",
     "ClosedDay",
     "Counter",
     "Device",
@@ -20,6 +23,7 @@ __all__ = [
     "IngestLiveness",
     "IngestOutage",
     "MonitoringSettings",
+    "OwnCatalogEntry",
     "Peripheral",
     "Place",
     "Room",

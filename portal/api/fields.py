@@ -74,6 +74,15 @@ class Moment(serializers.DateTimeField):
             self.fail("overflow")
 
 
+class Day(serializers.DateField):
+    """A calendar day, ISO 8601."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(value)
+
+
 class Word(serializers.ChoiceField):
     """One of a closed list of strings."""
 

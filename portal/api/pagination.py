@@ -11,7 +11,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.paging import MAX_SIZE, KeysetPage, keyset_page
+from portal.paging import MAX_SIZE, KeysetPage, keyset_page, merged_page
 
 CURSOR, LIMIT = "after", "limit"
 DEFAULT_SIZE = 50
@@ -30,6 +30,17 @@ class KeysetPagination(BasePagination):
             after=request.query_params.get(CURSOR),
             size=_size(request.query_params.get(LIMIT)),
             show=show,
+        )
+        return self._page.rows
+
+    def paginate_tables(self, querysets: list[Any], request: Request, view: Any) -> list[Any]:
+        """Rows of several tables as if they were one."""
+        self._request = request
+        self._page = merged_page(
+            querysets,
+            order_by=view.order_by,
+            after=request.query_params.get(CURSOR),
+            size=_size(request.query_params.get(LIMIT)),
         )
         return self._page.rows
 

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from portal.api import (
     assignments,
     audit,
+    catalogue,
     device_records,
     enrollment_keys,
     groups,
@@ -88,6 +89,8 @@ urlpatterns: list[URLPattern] = [
     path("/groups/<uuid:group_id>", groups.GroupDetail.as_view(), name="group"),
     path("/groups/<uuid:group_id>/members", groups.GroupMembers.as_view(), name="group-members"),
     path("/groups/<uuid:group_id>/members/<uuid:room_id>", groups.GroupMember.as_view(), name="group-member"),
+    path("/catalogue", catalogue.Catalogue.as_view(), name="catalogue"),
+    path("/catalogue/<uuid:row_id>", catalogue.CatalogueRow.as_view(), name="catalogue-row"),
     path("/sites", sites.Sites.as_view(), name="sites"),
     path("/sites/<uuid:site_id>", sites.Site.as_view(), name="site"),
     path("/suppressions", suppressions.Suppressions.as_view(), name="suppressions"),

@@ -23,9 +23,10 @@ _PACKAGES = (
 
 
 def code() -> str:
-    """A digest of our Python and of the versions of everything else."""
+    """A digest of our Python, of the data that goes with it and of the versions of everything else."""
     sources = (path for package in _PACKAGES for path in (ROOT / package).rglob("*.py"))
-    return _digest([*sources, ROOT / "requirements.lock"])
+    data = (path for package in _PACKAGES for path in (ROOT / package).rglob("*_data/*.csv"))
+    return _digest([*sources, *data, ROOT / "requirements.lock"])
 
 
 def assets() -> str:

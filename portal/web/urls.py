@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from portal.web import (
     audit_log,
+    catalogue,
     console_access,
     console_tenants,
     console_ticket,
@@ -74,6 +75,11 @@ urlpatterns: list[URLPattern] = [
         ticket.incident_attachment,
         name="incident-attachment",
     ),
+    path("catalogue", catalogue.catalogue_list, name="catalogue-list"),
+    path("catalogue/add", catalogue.catalogue_add, name="catalogue-add"),
+    path("catalogue/<uuid:row_id>", catalogue.catalogue_row, name="catalogue-row"),
+    path("catalogue/<uuid:row_id>/edit", catalogue.catalogue_edit, name="catalogue-edit"),
+    path("catalogue/<uuid:row_id>/remove", catalogue.catalogue_remove, name="catalogue-remove"),
     path("sites", sites.site_list, name="site-list"),
     path("sites/add", sites.site_add, name="site-add"),
     path("sites/<uuid:place_id>/edit", sites.site_edit, name="site-edit"),

@@ -24,6 +24,29 @@ SIGNAL_STATES = {
     "suppressed": ("mute", "Suppressed"),
     "disabled": ("mute", "Off"),
 }
+CATALOGUE_VERDICTS = {
+    "certified": ("ok", "Certified"),
+    "ends_soon": ("warn", "Support ends soon"),
+    "ended": ("bad", "Support ended"),
+    "not_certified": ("warn", "Not certified"),
+    "unknown": ("none", "Not in the catalogue"),
+}
+CATALOGUE_KINDS = {
+    "room_system": "Room system",
+    "video_bar": "Video bar",
+    "board": "Board",
+    "console": "Touch console",
+    "panel": "Panel",
+    "camera": "Camera",
+    "content_camera": "Content camera",
+    "speakerphone": "Speakerphone",
+    "microphone": "Microphone",
+    "speaker": "Speaker",
+    "audio_system": "Audio system",
+    "display": "Display",
+    "other": "Other",
+}
+CATALOGUE_PLATFORMS = {"windows": "Windows", "android": "Android", "any": "Any"}
 SEVERITIES = {
     1: ("bad", "Critical"),
     2: ("warn", "Important"),

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 
 from enrollment import keys
-from fleet import inventory, place_tree, room_groups
+from fleet import inventory, own_catalog, place_tree, room_groups
 from fleet.models import Device, SignalState
 from foundation import files, jobs
 from foundation.context import tenant
@@ -165,6 +165,9 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         ends_at=at + timedelta(days=21),
         **quiet,
     )
+    row = own_catalog.add(  # it has no room, so whoever may see the catalogue sees it
+        {"make": customer.canary, "model": new_id().hex, "kind": "camera", "platform": "windows"}, at=at
+    )
     key, _ = keys.issue(
         label=f"{canary} key", group=room_groups.default_group(), expires_at=at + YEAR, by=None, at=at
     )
@@ -182,6 +185,7 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         "key": key.id,
         "suppression": suppressed.id,
         "window": window.id,
+        "catalogue_row": row.id,
     }
 
 

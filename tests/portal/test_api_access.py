@@ -11,7 +11,7 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from enrollment import keys
-from fleet import room_groups
+from fleet import own_catalog, room_groups
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
@@ -79,7 +79,11 @@ def make_things(owner, now):
         window = suppression.plan_window(
             owner.id, room_id=room.id, starts_at=now, ends_at=until, reason="Refit", at=now
         )
+        row = own_catalog.add(
+            {"make": "Halyard", "model": "E70", "kind": "camera", "platform": "windows"}, at=now
+        )
     return {
+        "row_id": row.id,
         "role_id": spare.id,
         "person_id": person.id,
         "invitation_id": invited.id,
@@ -138,6 +142,13 @@ BODIES = {
         "ends_at": (timezone.localtime() + timedelta(days=1)).isoformat(),
         "reason": "Rebuilding",
     },
+    ("POST", "/catalogue"): lambda ids: {
+        "make": "Halyard",
+        "model": "E90",
+        "kind": "camera",
+        "platform": "windows",
+    },
+    ("PATCH", "/catalogue/{row_id}"): lambda ids: {"note": "For small rooms"},
     ("POST", "/groups"): lambda ids: {"name": "New group"},
     ("PATCH", "/groups/{group_id}"): lambda ids: {"description": "Rooms"},
     ("POST", "/groups/{group_id}/members"): lambda ids: {"rooms": [str(ids["room_id"])]},
