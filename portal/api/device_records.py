@@ -16,6 +16,7 @@ from enrollment import registration
 from fleet import inventory
 from fleet.models import Device, Peripheral, Room, SignalState
 from foundation import clock
+from portal.api.assessments import ATTRIBUTE, AssessedDevices, AssessmentSerializer, assess
 from portal.api.fields import Id, Input
 from portal.api.filters import CharFilter, RoomwiseFilters, any_of
 from portal.api.resources import Resource
@@ -43,7 +44,11 @@ class DeviceSerializer(serializers.Serializer[Device]):
     versions = serializers.DictField(child=serializers.CharField())
     last_seen_at = serializers.DateTimeField(allow_null=True)
     silent_since = serializers.DateTimeField(allow_null=True)
+    catalogue = AssessmentSerializer(source=ATTRIBUTE, help_text="Whether it is certified, and why.")
     created_at = serializers.DateTimeField()
+
+    class Meta:
+        list_serializer_class = AssessedDevices
 
 
 class SignalSerializer(serializers.Serializer[SignalState]):
@@ -63,11 +68,16 @@ class PeripheralSerializer(serializers.Serializer[Peripheral]):
     serial = serializers.CharField()
     firmware = serializers.CharField()
     connected = serializers.BooleanField()
+    catalogue = AssessmentSerializer(source=ATTRIBUTE)
 
 
 class DeviceDetailSerializer(DeviceSerializer):
     signals = SignalSerializer(many=True)
     peripherals = PeripheralSerializer(many=True)
+
+    def to_representation(self, instance: Device) -> Any:
+        assess([instance], instance.peripherals.all())
+        return super().to_representation(instance)
 
 
 class RoomOfDeviceInput(Input):

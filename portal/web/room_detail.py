@@ -9,7 +9,8 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from fleet import days, expectations, inventory, room_groups
+from fleet import catalog, days, expectations, inventory, room_groups
+from fleet.catalog import Assessment
 from fleet.models import Device, Peripheral, Room
 from foundation import clock
 from incidents import signal_values
@@ -18,6 +19,7 @@ from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
 from portal.web import activity, signals
 from portal.web.rooms import day_letter
+from portal.web.words import CATALOGUE_VERDICTS
 
 KINDS = {"room_system": "Room system", "video_bar": "Video bar", "console": "Touch console", "panel": "Panel"}
 PERIPHERALS = {
@@ -66,16 +68,23 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         .filter(device_id__in=[device.id for device in devices])
         .order_by("kind", "make", "model", "id")
     )
+    platforms = {device.id: device.platform for device in devices}
+    things = [catalog.of_device(device) for device in devices]
+    things += [catalog.of_peripheral(each, platform=platforms[each.device_id]) for each in peripherals]
+    standings = [Standing.of(each) for each in catalog.assess(things, on=clock.now().date())]
     context = {
         "room": room,
         "zone": room.time_zone,
         "other_zone": room.time_zone if room.time_zone != request.tenant.time_zone else "",
         "local_time": clock.now(),
         "place": room.place,
-        "devices": [(device, KINDS[device.kind]) for device in devices],
+        "devices": [
+            (device, KINDS[device.kind], standing)
+            for device, standing in zip(devices, standings, strict=False)
+        ],
         "peripherals": [
-            (each, *PERIPHERALS.get(each.kind, ("plug", each.kind.replace("_", " ").capitalize())))
-            for each in peripherals
+            (each, *PERIPHERALS.get(each.kind, ("plug", each.kind.replace("_", " ").capitalize())), standing)
+            for each, standing in zip(peripherals, standings[len(devices) :], strict=True)
         ],
         "expected": [
             (expectations.EQUIPMENT[key], count)
@@ -91,6 +100,21 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         "last_seen": max((device.last_seen_at for device in devices if device.last_seen_at), default=None),
     }
     return htmx.page(request, "rooms/room_detail.html", context, live=live)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the catalogue says of one thing, for templates/catalogue/_standing.html."""
+
+    tone: str
+    label: str
+    reason: str
+    row_id: UUID | None
+
+    @classmethod
+    def of(cls, assessment: Assessment) -> Standing:
+        row_id = assessment.row.id if assessment.row else None
+        return cls(*CATALOGUE_VERDICTS[assessment.verdict], assessment.reason, row_id)
 
 
 @dataclass(frozen=True)

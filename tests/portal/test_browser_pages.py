@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from enrollment import keys
 from fleet import room_groups
+from fleet.catalog_files import id_of
 from fleet.models import Device, Peripheral
 from foundation import clock
 from foundation.context import tenant
@@ -185,6 +186,10 @@ def test_every_page_of_the_portal(portal: Any, site: Site) -> None:
         "/incidents?view=resolved",
         reverse("portal:incident-detail", args=[site.mine]),
         "/sites",
+        "/catalogue?q=logitech",
+        "/catalogue?view=own",
+        reverse("portal:catalogue-row", args=[id_of("Logitech", "Rally Bar", "windows")]),
+        "/catalogue/add",
         "/groups",
         reverse("portal:group-detail", args=[site.group]),
         "/enrollment",
@@ -226,6 +231,7 @@ def test_sign_in_and_refusals(browser: Any, site: Site, console: Any) -> None:
         ("/rooms", "Add room"),
         ("/enrollment", "New key"),
         ("/sites", "Add place"),
+        ("/catalogue?q=logitech", "Add row"),
         ("/enrollment/join", "Refuse"),
         ("/settings/signals", "Change"),
     ],
