@@ -139,11 +139,11 @@ def test_own_rows_are_edited_and_removed_with_their_events(entered, at):
     with pytest.raises(Missing):
         own_catalog.remove(row.id, at=at)
     assert one("", "", "windows", "1209:0001").verdict is Verdict.UNKNOWN
-    events = AuditEvent.objects.for_tenant(entered).filter(object_kind="owncatalogentry").order_by("id")
-    assert [(each.action, each.object_name) for each in events] == [
+    events = AuditEvent.objects.for_tenant(entered).filter(object_kind="owncatalogentry")
+    assert {(each.action, each.object_name) for each in events} == {
         (f"catalogue.{what}", "Nordlys Room Base 3") for what in ("create", "update", "delete")
-    ]
-    assert events[1].after == {"certification": "certified"}
+    }
+    assert events.get(action="catalogue.update").after == {"certification": "certified"}
 
 
 @pytest.mark.parametrize(
