@@ -57,6 +57,7 @@ BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
     **{
         f"portal:{side}-attach": lambda own: {"file": SimpleUploadedFile("a.log", b"a log")} for side in SIDES
     },
+    "portal:catalogue-edit": lambda own: {"note": "Changed"},
     "portal:console-break-glass": lambda own: {"ticket": _incident(own).number},
     "portal:console-reply": lambda own: {"to": "reply"},
 }
