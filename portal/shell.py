@@ -40,6 +40,7 @@ SECTIONS = (
         "i",
         ("incidents.open",),
     ),
+    Section("portal:event-list", "Events", "bolt", "tickets.view", ("event",)),
     Section("portal:site-list", "Sites", "building", "rooms.view", ("site",), "s", manage=True),
     Section("portal:catalogue-list", "Catalogue", "star", "inventory.view", ("catalogue",), "c", manage=True),
     Section("portal:group-list", "Room groups", "groups", "groups.view", ("group",), manage=True),
@@ -56,6 +57,7 @@ SETTINGS = (  # pages behind one entry of the menu, as tabs
     Section("portal:directory", "Sign-in", "lock", "roles.modify", ("directory",)),
     Section("portal:signal-settings", "Signals", "settings", "settings.view", ("signal",)),
     Section("portal:suppression-list", "Suppressions", "settings", "rooms.view", ("suppression",)),
+    Section("portal:window-list", "Maintenance", "calendar", "rooms.view", ("window",)),
     Section("portal:audit-log", "Audit log", "history", "audit.export", ("audit",)),
     Section("portal:privacy", "Privacy", "eye", "rooms.view", ("privacy",)),
 )

@@ -234,8 +234,9 @@ class RoomEvent(TenantModel):
     """Something that happened in a room and needs no triage: a poor call, a report from the room."""
 
     class Kind(models.TextChoices):
-        POOR_CALL = "poor_call"
-        ROOM_REPORT = "room_report"
+        POOR_CALL = "poor_call", "Poor call"
+        ROOM_REPORT = "room_report", "Report from the room"
+        APP_RESTART = "app_restart", "Meeting app restarted"
         OTHER = "other"
 
     room = TenantForeignKey(Room, on_delete=models.PROTECT, related_name="events")
@@ -244,6 +245,8 @@ class RoomEvent(TenantModel):
     source = models.CharField(max_length=80)  # who says so
     text = models.CharField(max_length=1_000, blank=True)
     at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    uid = models.CharField(max_length=64, blank=True)  # what the device calls it
     incident = TenantForeignKey(  # made of it
         Incident, on_delete=models.PROTECT, related_name="events", null=True, blank=True
     )
@@ -252,4 +255,14 @@ class RoomEvent(TenantModel):
         indexes = [
             models.Index(fields=["tenant", "at", "id"], name="incidents_event_order"),
             models.Index(fields=["tenant", "room", "at"], name="incidents_event_room"),
+            models.Index(
+                fields=["tenant", "device", "received_at"],
+                condition=Q(device__isnull=False),
+                name="incidents_event_device",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "device", "uid"], condition=~Q(uid=""), name="incidents_event_once"
+            )
         ]

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from portal.api import artifacts, devices, heartbeat_view
+from portal.api import artifacts, device_events, devices, heartbeat_view
 
 urlpatterns: list[URLPattern] = [
     path("/enroll/challenge", devices.Challenge.as_view(), name="device-challenge"),
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("/token/rotate", devices.RotateToken.as_view(), name="device-token-rotate"),
     path("/token/recover", devices.RecoverToken.as_view(), name="device-token-recover"),
     path("/heartbeats", heartbeat_view.Heartbeats.as_view(), name="device-heartbeats"),
+    path("/events", device_events.DeviceEvents.as_view(), name="device-events"),
     path("/inventory", devices.Inventory.as_view(), name="device-inventory"),
     path("/artifacts/<uuid:tenant_id>/<str:sha256>/<str:name>", artifacts.download, name="device-artifact"),
 ]

@@ -18,7 +18,7 @@ from incidents.timeline import Author
 from portal.api.fields import Id, Input, Text, Word
 from portal.api.incidents import IncidentAction, IncidentSerializer, incidents_of
 from portal.api.parsers import BinaryParser
-from portal.api.resources import Resource
+from portal.api.resources import Parameter, Resource
 from portal.web import downloads
 
 LONGEST_NAME = 200
@@ -189,7 +189,7 @@ class IncidentAttachments(IncidentAction):
     answers: ClassVar = {"POST": (201, AttachmentSerializer)}
     parser_classes = (BinaryParser,)
     takes_file = True
-    query: ClassVar = {"name": "The file's name, as shown and downloaded."}
+    parameters: ClassVar = {"POST": {"name": Parameter("The file's name, as shown and downloaded.")}}
     order_by = ("at", "id")
     pages = True
 

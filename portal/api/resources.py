@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -28,6 +29,15 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 SEALED = "api.idempotent_answer"  # answers that hold a secret are kept encrypted
 
 
+@dataclass(frozen=True)
+class Parameter:
+    """One of the query string."""
+
+    description: str
+    required: bool = True
+    format: str = ""
+
+
 class Resource(generics.GenericAPIView[Any]):
     """One address of the API.
 
@@ -45,10 +55,11 @@ class Resource(generics.GenericAPIView[Any]):
     has_versions: ClassVar[bool] = False  # PATCH minds If-Match
     order_by: ClassVar[tuple[str, ...]] = ("name", "id")
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
+    operation_ids: ClassVar[Mapping[str, str]] = {}  # by method, where the usual one would name two
     holds_secret: ClassVar[bool] = False  # its answer shows a secret once
     takes_file: ClassVar[bool] = False  # the body of POST is a file, as it is
     gives_file: ClassVar[bool] = False  # GET answers one
-    query: ClassVar[Mapping[str, str]] = {}  # parameters POST needs beside its body, and what they mean
+    parameters: ClassVar[Mapping[str, Mapping[str, Parameter]]] = {}  # by method, beside those of lists
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -75,6 +75,9 @@ class GreenroomSchema(AutoSchema):
 
     def get_operation_id(self) -> str:
         """rooms_list, rooms_create, rooms_retrieve, devices_accept …"""
+        named = self.view.operation_ids.get(self.method) if isinstance(self.view, Resource) else None
+        if named:
+            return str(named)
         if self.method == "POST" and "{" in self.path:
             return "_".join(part.replace("-", "_") for part in self._tokenize_path())
         return super().get_operation_id()
@@ -131,17 +134,17 @@ class GreenroomSchema(AutoSchema):
     def _get_parameters(self) -> list[dict[str, Any]]:
         parameters: list[dict[str, Any]] = super()._get_parameters()
         if isinstance(self.view, Resource):
+            parameters += [
+                {
+                    "name": name,
+                    "in": "query",
+                    "required": each.required,
+                    "description": each.description,
+                    "schema": {"type": "string", **({"format": each.format} if each.format else {})},
+                }
+                for name, each in self.view.parameters.get(self.method, {}).items()
+            ]
             if self.method == "POST":
-                parameters += [
-                    {
-                        "name": name,
-                        "in": "query",
-                        "required": True,
-                        "description": told,
-                        "schema": {"type": "string"},
-                    }
-                    for name, told in self.view.query.items()
-                ]
                 parameters.append(
                     _header(IDEMPOTENCY_KEY, "One effect however often it is sent (24 h).", MAX_KEY)
                 )

@@ -8,12 +8,14 @@ from portal.api import (
     catalogue,
     device_records,
     enrollment_keys,
+    events,
     groups,
     incident_actions,
     incidents,
     people,
     reference,
     rooms,
+    signal_settings,
     sites,
     suppressions,
 )
@@ -85,6 +87,9 @@ urlpatterns: list[URLPattern] = [
         incident_actions.IncidentAttachmentDetail.as_view(),
         name="incident-attachment",
     ),
+    path("/events", events.Events.as_view(), name="events"),
+    path("/events/flag", events.EventFlag.as_view(), name="event-flag"),
+    path("/events/<uuid:event_id>", events.EventDetail.as_view(), name="event"),
     path("/groups", groups.Groups.as_view(), name="groups"),
     path("/groups/<uuid:group_id>", groups.GroupDetail.as_view(), name="group"),
     path("/groups/<uuid:group_id>/members", groups.GroupMembers.as_view(), name="group-members"),
@@ -93,6 +98,10 @@ urlpatterns: list[URLPattern] = [
     path("/catalogue/<uuid:row_id>", catalogue.CatalogueRow.as_view(), name="catalogue-row"),
     path("/sites", sites.Sites.as_view(), name="sites"),
     path("/sites/<uuid:site_id>", sites.Site.as_view(), name="site"),
+    path("/signal-settings", signal_settings.SignalSettings.as_view(), name="signal-settings"),
+    path(
+        "/signal-settings/<slug:signal>", signal_settings.SignalSettingDetail.as_view(), name="signal-setting"
+    ),
     path("/suppressions", suppressions.Suppressions.as_view(), name="suppressions"),
     path("/suppressions/<uuid:suppression_id>", suppressions.SuppressionDetail.as_view(), name="suppression"),
     path(

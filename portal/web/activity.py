@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from fleet.models import Device, Room, SignalTransition
-from incidents.models import Incident, IncidentQuerySet
+from incidents.models import Incident, IncidentQuerySet, RoomEvent
 from incidents.rules import RULES
 from portal.web.words import SIGNAL_STATES
 from tenancy.audit_log import Names
@@ -41,7 +41,7 @@ class Line:
 
 def of_room(room: Room, devices: list[Device]) -> list[Line]:
     """At most SHOWN lines; the room's tenant is entered."""
-    lines = [*_turned(room, devices), *_tickets(room), *_done(room, devices)]
+    lines = [*_turned(room, devices), *_tickets(room), *_events(room), *_done(room, devices)]
     return sorted(lines, key=lambda line: line.at, reverse=True)[:SHOWN]
 
 
@@ -79,6 +79,22 @@ def _tickets(room: Room) -> list[Line]:
         if row.resolved_at:
             lines.append(Line(row.resolved_at, "check", "ok", row.number, "resolved", row.summary, row.id))
     return lines
+
+
+def _events(room: Room) -> list[Line]:
+    rows = RoomEvent.objects.for_tenant(room.tenant_id).filter(room=room).order_by("-at", "-id")[:SHOWN]
+    return [
+        Line(
+            row.at,
+            "bolt",
+            "",
+            row.source,
+            f"told: {RoomEvent.Kind(row.kind).label.lower()}",
+            row.text,
+            row.incident_id,
+        )
+        for row in rows
+    ]
 
 
 def _done(room: Room, devices: list[Device]) -> list[Line]:

@@ -6,8 +6,9 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from fleet import counters
-from fleet.models import Counter, Place, RoomGroup
+from fleet.models import Counter, Place, Room, RoomGroup
 from foundation.context import current_tenant
+from foundation.errors import NotFound
 
 OFFERED = 500  # of a kind in one list; whoever has more searches
 Choice = tuple[str, str]
@@ -47,3 +48,14 @@ def as_id(text: str | None) -> UUID | None:
         return UUID(text or "")
     except ValueError:
         return None
+
+
+def named_room(text: str | None) -> Room | None:
+    """The room an address names. Raises NotFound for one that is named and not there."""
+    if not text:
+        return None
+    key = as_id(text)
+    found = Room.objects.for_tenant(current_tenant()).current().filter(id=key).first() if key else None
+    if found is None:
+        raise NotFound("This does not exist.")
+    return found

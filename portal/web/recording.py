@@ -9,7 +9,6 @@ from django import forms
 from django.http import HttpResponse
 from django.urls import reverse
 
-from fleet.models import Room
 from foundation import clock
 from incidents import attachments, recorded
 from incidents.models import Incident
@@ -52,7 +51,9 @@ class RecordForm(Form):
 def incident_record(request: TenantRequest) -> HttpResponse:
     """For the room the address names (`?room=`), or those written down."""
     back = reverse("portal:incident-list")
-    form = RecordForm(posted(request), files_of(request), initial={"rooms": _named(request)})
+    room = choices.named_room(request.GET.get("room"))
+    initial = {"rooms": room.name if room else ""}
+    form = RecordForm(posted(request), files_of(request), initial=initial)
     if request.method == "POST":
         made = form.carry_out(lambda data: _record(request, data))
         if made is not None:
@@ -76,9 +77,3 @@ def _record(request: TenantRequest, data: dict[str, Any]) -> Incident:
     named = [(file, file.name or "file") for file in data["file"]]
     attachments.attach_all(incident, named, author=author, at=at)
     return incident
-
-
-def _named(request: TenantRequest) -> str:
-    key = choices.as_id(request.GET.get("room"))
-    room = Room.objects.for_tenant(request.tenant).current().filter(id=key).first() if key else None
-    return room.name if room else ""

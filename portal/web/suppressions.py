@@ -76,7 +76,7 @@ def _signal_name(key: str) -> str:
 @requires("rooms.modify")
 def suppression_add(request: TenantRequest) -> HttpResponse:
     """For a group or all rooms; for one room where the address names it (`?room=`)."""
-    room = _room(request)
+    room = choices.named_room(request.GET.get("room"))
     zone = room.time_zone if room else request.tenant.time_zone
     until = clock.now() + WEEK
     form = SuppressionForm(posted(request), zone=zone, room=room, initial={"until": until})
@@ -103,18 +103,6 @@ def suppression_add(request: TenantRequest) -> HttpResponse:
         form=form,
         explain="No new ticket meanwhile. What is still unhealthy at the end opens one then.",
     )
-
-
-def _room(request: TenantRequest) -> Room | None:
-    """Raises NotFound for a room that is named and not there."""
-    named = request.GET.get("room")
-    if not named:
-        return None
-    key = choices.as_id(named)
-    found = Room.objects.for_tenant(request.tenant).current().filter(id=key).first() if key else None
-    if found is None:
-        raise NotFound("This does not exist.")
-    return found
 
 
 @form_view

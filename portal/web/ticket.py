@@ -13,10 +13,11 @@ from django.views.decorators.http import require_GET, require_POST
 from fleet.models import Room
 from foundation import clock
 from foundation.errors import DomainError
+from foundation.tenant_tables import TenantQuerySet
 from incidents import attachments, attention, causes, lifecycle, notes, relations
-from incidents.models import Incident
+from incidents.models import Incident, RoomEvent
 from incidents.relations import cause_label
-from incidents.rooms import BY_PEOPLE, rooms_now
+from incidents.rooms import BY_PEOPLE, FLAGGED, rooms_now
 from incidents.rules import RULES
 from incidents.states import Event, sources
 from incidents.timeline import Author
@@ -206,11 +207,17 @@ def about(incident: Incident) -> dict[str, Any]:
         "attachments": list(attachments.of(incident)),
         "linked": relations.linked_to(incident),
         "merged": relations.merged_into(incident),
+        "events": list(_events(incident)[:MEMBERS]) if incident.signal == FLAGGED else [],
         "earlier": relations.same_fault_before(incident),
         "evidence": [
             (name.replace("_", " ").capitalize(), value) for name, value in incident.evidence.items()
         ],
     }
+
+
+def _events(incident: Incident) -> TenantQuerySet[RoomEvent]:
+    rows = RoomEvent.objects.for_tenant(incident.tenant_id).filter(incident=incident)
+    return rows.select_related("room").order_by("-at", "-id")
 
 
 def acts(incident: Incident, *, may: bool, console: bool) -> dict[str, Any]:

@@ -28,6 +28,8 @@ ICONS = {
     Kind.IMPACT: ("flag", "bad"),
 }
 
+SAID_IN_TEXT = (Kind.LINKED, Kind.ATTACHED, Kind.DETACHED)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -63,7 +65,7 @@ def _line(incident: Incident, entry: IncidentEntry, customer: str, *, for_operat
         who=entry.author.name if entry.author else "Greenroom",
         side="" if entry.author is None else "Operations" if entry.by_operator else customer,
         text="" if written else _text(incident, entry, customer, for_operator=for_operator),
-        body="" if entry.kind == Kind.LINKED else entry.text,
+        body="" if entry.kind in SAID_IN_TEXT else entry.text,
         note=entry.kind == Kind.NOTE,
         by_operator=entry.by_operator,
     )
@@ -101,9 +103,9 @@ def _text(incident: Incident, entry: IncidentEntry, customer: str, *, for_operat
         case Kind.LINKED:
             return entry.text
         case Kind.ATTACHED:
-            return "attached a file"
+            return f"attached {entry.text}"
         case Kind.DETACHED:
-            return "removed a file"
+            return f"removed {entry.text}"
         case Kind.ROOMS:
             return "changed its rooms"
         case Kind.IMPACT:

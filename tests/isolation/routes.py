@@ -70,6 +70,8 @@ PAGES = {
     "portal:catalogue-row": reads("inventory.view", row_id="catalogue_row"),
     "portal:catalogue-edit": form("inventory.modify", row_id="catalogue_row"),
     "portal:catalogue-remove": form("inventory.modify", row_id="catalogue_row"),
+    "portal:event-list": reads("tickets.view"),
+    "portal:event-flag": form("tickets.modify", event_id="event"),
     "portal:site-list": reads("rooms.view"),
     "portal:site-add": form("rooms.modify"),
     "portal:site-edit": form("rooms.modify", place_id="place"),
@@ -131,6 +133,9 @@ PAGES = {
     "portal:suppression-list": reads("rooms.view"),
     "portal:suppression-add": form("rooms.modify"),
     "portal:suppression-end": form("rooms.modify", suppression_id="suppression"),
+    "portal:window-list": reads("rooms.view"),
+    "portal:window-add": form("rooms.modify"),
+    "portal:window-end": form("rooms.modify", window_id="window"),
     "portal:signal-settings": reads("settings.view"),
     "portal:signal-edit": Route(
         {"GET": "settings.signals", "POST": "settings.signals"}, values={"signal": "camera_room"}
@@ -214,6 +219,20 @@ API = {
     "api:incident-attachment": Route(
         {"GET": "tickets.view", "DELETE": "tickets.modify"},
         {"incident_id": "incident", "attachment_id": "attachment"},
+    ),
+    "api:events": Route(
+        {"GET": "tickets.view", "POST": "tickets.modify"},
+        bodies={
+            "POST": lambda own: {"room": str(own.ids["room"]), "kind": "poor_call", "source": "Call quality"}
+        },
+    ),
+    "api:event": reads("tickets.view", event_id="event"),
+    "api:event-flag": posts("tickets.modify", lambda own: {"events": [str(own.ids["event"])]}),
+    "api:signal-settings": reads("settings.view"),
+    "api:signal-setting": Route(
+        {"GET": "settings.view", "PATCH": "settings.signals", "DELETE": "settings.signals"},
+        values={"signal": "camera_room"},
+        bodies={"PATCH": lambda _: {"watch_s": 47}},
     ),
     "api:suppressions": Route(
         {"GET": "rooms.view", "POST": "rooms.modify"},
@@ -318,6 +337,7 @@ ELSEWHERE = {
     "device-token-rotate": "devices: by token",
     "device-token-recover": "devices: by signature",
     "device-inventory": "devices: by token",
+    "device-events": "devices: by token",
     "device-heartbeats": "devices: by token",
     "device-artifact": "devices: by signed link, for one file of one customer",
 }

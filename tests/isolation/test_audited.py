@@ -46,6 +46,7 @@ BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
     "portal:group-add-room": lambda own: {"room": str(own.beyond["room"])},
     "portal:partner-invite": lambda own: {"where": "all", "domain": "fitters.example"},
     "portal:suppression-add": lambda own: {"group": str(own.ids["group"])},
+    "portal:window-add": lambda own: {"where": f"group:{own.ids['group']}"},
     "portal:signal-edit": lambda own: {"amount": "47"},
     "portal:incident-record": lambda own: {"rooms": f"{own.canary} room"},
     **{f"portal:{side}-merge": lambda own: {"into": _linked(own).number} for side in SIDES},
@@ -223,6 +224,9 @@ API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], o
     ("DELETE", "/incidents/{incident_id}/high-impact"): lambda owner, ids, at: Incident.objects.for_tenant(
         owner
     ).update(high_impact=True, high_impact_reason="Board"),
+    ("DELETE", "/signal-settings/{signal}"): lambda owner, ids, at: signal_settings.change(
+        owner.id, "camera_room", {"enabled": False}, at=at
+    ),
     ("DELETE", "/groups/{group_id}"): lambda owner, ids, at: ids.update(
         group_id=room_groups.add_group(name="Spare", at=at).id
     ),

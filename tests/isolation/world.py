@@ -17,7 +17,7 @@ from foundation import files, jobs
 from foundation.context import tenant
 from foundation.ids import new_id
 from foundation.models import Job
-from incidents import attachments, recorded, relations, suppression
+from incidents import attachments, events, recorded, relations, suppression
 from incidents.timeline import GREENROOM
 from insights import privacy
 from tenancy import (
@@ -154,6 +154,9 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
     relations.link(incident, linked, author=GREENROOM, at=at)
     log = io.BytesIO(f"{canary} log".encode())
     attachment = attachments.attach(incident, log, f"{canary}.log", author=GREENROOM, at=at)
+    event = events.add_event(
+        customer.tenant.id, room_id=room.id, kind="room_report", source=f"{canary} panel", text=canary, at=at
+    )
     quiet: dict[str, Any] = {"reason": f"{canary} reason", "at": at}
     suppressed = suppression.suppress(
         customer.tenant.id, group_id=group.id, signal="spk_conf", until=at + timedelta(days=30), **quiet
@@ -181,6 +184,7 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         "waiting_device": waiting.id,
         "incident": incident.id,
         "linked": linked.id,
+        "event": event.id,
         "attachment": attachment.id,
         "key": key.id,
         "suppression": suppressed.id,

@@ -15,7 +15,7 @@ from fleet import own_catalog, room_groups
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
-from incidents import attachments, recorded, relations, suppression
+from incidents import attachments, events, recorded, relations, suppression
 from incidents.models import Incident
 from incidents.timeline import GREENROOM
 from portal.api import urls
@@ -61,6 +61,7 @@ def make_things(owner, now):
         linked = recorded.record_issue(owner.id, issue, author=GREENROOM, at=now)
         relations.link(incident, linked, author=GREENROOM, at=now)
         attached = attachments.attach(incident, io.BytesIO(b"a log"), "a.log", author=GREENROOM, at=now)
+        event = events.add_event(owner.id, room_id=room.id, kind="poor_call", source="Calls", at=now)
         role = custom_roles.add_role(name="Viewer", permissions=["rooms.view"], by=None, at=now)
         person = add_person(make_user(owner, at=now), to=owner, role="", at=now)
         invited = invitations.invite(
@@ -97,8 +98,10 @@ def make_things(owner, now):
         "incident_id": incident.id,
         "other_id": linked.id,
         "attachment_id": attached.id,
+        "event_id": event.id,
         "suppression_id": suppressed.id,
         "window_id": window.id,
+        "signal": "camera_room",
     }
 
 
@@ -108,7 +111,7 @@ def routes() -> list[tuple[str, str, str]]:
     for pattern in urls.urlpatterns:
         view = pattern.callback.view_class
         if issubclass(view, Resource):
-            path = str(pattern.pattern).replace("<uuid:", "{").replace(">", "}")
+            path = re.sub(r"<\w+:(\w+)>", r"{\1}", str(pattern.pattern))
             found += [(method, path, permission) for method, permission in view.permissions.items()]
     return found
 
@@ -131,6 +134,13 @@ BODIES = {
     ("PUT", "/incidents/{incident_id}/high-impact"): lambda ids: {"reason": "The board meets there"},
     ("POST", "/incidents/{incident_id}/attachments"): lambda ids: b"a log",
     ("PUT", "/incidents/{incident_id}/rooms"): lambda ids: {"rooms": [str(ids["room_id"])]},
+    ("POST", "/events"): lambda ids: {
+        "room": str(ids["room_id"]),
+        "kind": "poor_call",
+        "source": "Call quality",
+    },
+    ("POST", "/events/flag"): lambda ids: {"events": [str(ids["event_id"])]},
+    ("PATCH", "/signal-settings/{signal}"): lambda ids: {"watch_s": 47},
     ("POST", "/suppressions"): lambda ids: {
         "room": str(ids["room_id"]),
         "until": (timezone.localtime() + timedelta(days=1)).isoformat(),
@@ -225,7 +235,7 @@ def test_a_refusal_is_on_record_and_changes_nothing(customer, things, now):
         assert (event.actor_kind, event.result) == ("token", "failed")
 
 
-@pytest.mark.parametrize(("method", "path", "permission"), [each for each in routes() if "{" in each[1]])
+@pytest.mark.parametrize(("method", "path", "permission"), [each for each in routes() if "_id}" in each[1]])
 def test_what_is_anothers_is_missing_with_the_same_answer(customer, now, method, path, permission):
     own, foreign = make_things(customer, now), make_things(make_customer(at=now), now)
     api = Api(make_api_token(customer, at=now))
@@ -253,6 +263,7 @@ def test_what_a_body_names_of_another_customer_is_as_good_as_missing(customer, t
         ("POST", f"/devices/{things['device_id']}/move", lambda ids: {"room": str(ids["room_id"])}),
         ("POST", f"/groups/{things['group_id']}/members", lambda ids: {"rooms": [str(ids["room_id"])]}),
         ("POST", "/enrollment-keys", lambda ids: {"label": "New", "group": str(ids["group_id"])}),
+        ("POST", "/events/flag", lambda ids: {"events": [str(ids["event_id"])]}),
         ("POST", "/incidents", lambda ids: {"title": "New", "rooms": [str(ids["room_id"])]}),
         ("POST", f"/incidents/{things['incident_id']}/merge", lambda ids: {"into": str(ids["other_id"])}),
         ("POST", f"/incidents/{things['incident_id']}/links", lambda ids: {"other": str(ids["other_id"])}),

@@ -119,3 +119,90 @@ def test_who_manages_one_group_keeps_that_quiet_and_not_all_rooms(customer, thin
     assert wide.status_code == 422
     with tenant(customer.id):
         assert not Suppression.objects.filter(reason="Wide").exists()
+
+
+def test_maintenance_is_planned_shown_and_ended_on_the_page(manager, things):
+    device, group, incident = things
+    add = reverse("portal:window-add")
+    offered = dict(manager.get(add).context["form"].fields["where"].choices)
+    assert {f"group:{group.id}", f"place:{device.room.place_id}"} <= offered.keys()
+    begin = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT17:00}"
+    span = {"starts_at": begin, "ends_at": FRIDAY, "reason": "New ceiling"}
+    nowhere = manager.post(add, {**span, "where": ""})
+    assert "where" in nowhere.context["form"].errors
+    backwards = manager.post(add, {**span, "where": f"group:{group.id}", "ends_at": "2019-01-01T09:00"})
+    assert "ends_at" in backwards.context["form"].errors
+    manager.post(add, {**span, "where": f"group:{group.id}"})
+    assert is_quiet(incident)
+    ((row, state),) = manager.get(reverse("portal:window-list")).context["rows"]
+    assert (row.reason, state) == ("New ceiling", ("mute", "Running"))
+    manager.post(reverse("portal:window-end", args=[row.id]))
+    assert not is_quiet(incident)
+
+
+def test_maintenance_of_one_room_is_planned_from_its_page_and_taken_back(manager, things):
+    device, _, incident = things
+    add = f"{reverse('portal:window-add')}?room={device.room_id}"
+    assert "where" not in manager.get(add).context["form"].fields
+    begin = f"{datetime.now(UTC) + timedelta(days=4):%Y-%m-%dT17:00}"
+    manager.post(add, {"starts_at": begin, "ends_at": FRIDAY, "reason": "New table"})
+    assert not is_quiet(incident)
+    ((row, state),) = manager.get(reverse("portal:window-list")).context["rows"]
+    assert (row.room, state) == (device.room, ("none", "Planned"))
+    manager.post(reverse("portal:window-end", args=[row.id]))
+    ((_, state),) = manager.get(reverse("portal:window-list")).context["rows"]
+    assert state == ("off", "Taken back")
+
+
+def test_signals_are_set_for_a_group_and_say_where_each_value_comes_from(customer, manager, things, now):
+    _, group, _ = things
+    address = reverse("portal:signal-settings")
+    edit = reverse("portal:signal-edit", args=["camera_room"])
+    sent = {
+        "enabled": "on",
+        "severity": 2,
+        "amount": 5,
+        "unit": "60",
+        "recover_amount": 0,
+        "recover_unit": "60",
+    }
+    manager.post(edit, sent)
+    tail = f"?group={group.id}"
+    assert manager.post(edit + tail, {**sent, "severity": 1, "recover_amount": 2}).status_code == 302
+
+    def row(query: str) -> Any:
+        rows = manager.get(address + query).context["rows"]
+        return next(each for each in rows if each.signal.rule.key == "camera_room")
+
+    mine, all_rooms = row(tail), row("")
+    assert (mine.severity.text, mine.severity.origin, mine.severity.usual) == (
+        "Critical",
+        "Refit",
+        "Important",
+    )
+    assert (mine.watch.text, mine.watch.origin) == ("5 min", customer.name)
+    assert (mine.recover.text, mine.recover.origin) == ("2 min", "Refit")
+    assert (all_rooms.severity.text, all_rooms.severity.origin) == ("Important", "")
+    manager.post(reverse("portal:signal-reset", args=["camera_room"]) + tail)
+    assert (row(tail).severity.text, row(tail).own, row("").own) == ("Important", False, True)
+    assert manager.get(f"{address}?group=nonsense").status_code == 404
+
+
+def test_programs_set_signals_for_all_rooms_and_for_a_group(customer, things, now):
+    _, group, _ = things
+    api = Api(make_api_token(customer, at=now))
+    address = f"/signal-settings/camera_room?group={group.id}"
+    changed = api.patch(address, {"watch_s": 90, "severity": "critical"})
+    assert changed.status_code == 200
+    told = changed.json()
+    assert (told["watch_s"], told["watch_from"], told["severity_from"]) == (90, "group", "group")
+    usual = api.get("/signal-settings/camera_room").json()
+    assert (usual["watch_from"], usual["severity"]) == ("default", "important")
+    assert api.patch(address, {"watch_s": None}).json()["watch_from"] == "default"
+    assert api.delete(address).json()["severity_from"] == "default"
+    listed = api.get("/signal-settings").json()["results"]
+    assert {"camera_room", "a_offline"} <= {each["signal"] for each in listed}
+    for wrong in ({"watch_s": 604_801}, {"watch_s": "long"}, {"severity": "huge"}, {"colour": "red"}):
+        assert api.patch(address, wrong).status_code == 400
+    assert api.get("/signal-settings?group=nonsense").status_code == 400
+    assert api.get("/signal-settings/no_such").status_code == 404

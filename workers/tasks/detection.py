@@ -17,7 +17,7 @@ from fleet.models import Room
 from foundation import clock, slots, timers
 from foundation.context import tenant
 from foundation.models import Timer
-from incidents import counting, detection, intervals, lifecycle, stability, suppression, watching
+from incidents import counting, detection, events, intervals, lifecycle, stability, suppression, watching
 from tenancy.models import Tenant
 from workers.effects import TIMERS, TIMERS_TOGETHER
 
@@ -70,6 +70,7 @@ def _recount(tenant_id: UUID, *, at: datetime) -> None:
         log.error("Customer %s: numbers were wrong and are right now: %s", tenant_id, sorted(map(str, wrong)))
     days.forget_old(at=at)
     stability.forget_old(tenant_id, at=at)
+    events.forget_old(tenant_id, at=at)
 
 
 def _apart(tenant_id: UUID, work: Callable[[], int | None]) -> int | None:
