@@ -23,7 +23,7 @@ from fleet import faults, health, inventory, notices, search
 from fleet.errors import Missing
 from fleet.models import Device, MonitoringSettings, Room
 from foundation.errors import NotValid, violated_constraint
-from tenancy import audit
+from tenancy import audit, regions
 
 Status = Device.Status
 SIMPLE_LEVEL, FILE_KEY_LEVEL = 1, 2  # security levels: a token only, a key in a file
@@ -72,6 +72,7 @@ def enroll(key: EnrollmentKey, applying: Application, *, address: str | None, at
     """
     _check_signature(key, applying, at=at)
     keys.check_allowed(key, kind=applying.kind, address=address)
+    _check_country(_named_room(applying))
     found = identification.identify(key.tenant_id, applying.public_key, applying.hardware, at=at)
     try:
         with transaction.atomic():
@@ -90,11 +91,29 @@ def enroll(key: EnrollmentKey, applying: Application, *, address: str | None, at
     return Enrollment(device, token, _reporting(device).heartbeat_interval_s)
 
 
+def _named_room(applying: Application) -> Room | None:
+    """The room it says it stands in, where there is one already. What it names badly is refused later, if it counts."""
+    if not applying.room_name:
+        return None
+    try:
+        return inventory.find_room(name=applying.room_name, resource_account=applying.resource_account)
+    except NotValid:
+        return None
+
+
+def _check_country(room: Room | None) -> None:
+    """A new room has no country yet: it is checked when somebody sorts it into one."""
+    reason = regions.refusal(room.place.country_code) if room is not None else ""
+    if reason:
+        raise EnrollmentRefused("country", reason, field="room")
+
+
 def accept(device: Device, *, room: Room, at: datetime) -> Device:
     """Watch a device in a room from now on. The tenant is entered. Repeating it changes nothing.
 
     One that waited as a replacement or suspected copy takes the place of the device it claims to be, which is
-    unenrolled. Raises NotWaiting for a device that is enrolled elsewhere or unenrolled, Missing for a retired room.
+    unenrolled. Raises NotWaiting for a device that is enrolled elsewhere or unenrolled, Missing for a retired room,
+    NotValid for one in a country that is not supported.
     """
     _check_room(room)
     claimed = identification.replaced_by(device)
@@ -119,7 +138,8 @@ def accept(device: Device, *, room: Room, at: datetime) -> Device:
 def move(device: Device, *, room: Room, at: datetime) -> Device:
     """Put an enrolled device into another room. The tenant is entered. Repeating it changes nothing.
 
-    Raises NotWaiting for one that is not enrolled, Missing for a retired room.
+    Raises NotWaiting for one that is not enrolled, Missing for a retired room, NotValid for one in a country that is
+    not supported.
     """
     _check_room(room)
     (device,) = _held([device])
@@ -221,6 +241,7 @@ def _let_in(device: Device, key: EnrollmentKey, applying: Application, *, at: da
     """Onboarding until a person accepts it; at once, where the key approves by itself."""
     if key.approval == EnrollmentKey.Approval.AUTO:
         room = _wanted_room(device, key, applying, at=at)
+        _check_country(room)
         _watch(device, room, at=at)
         _rooms_changed({room.id}, at=at)
     elif device.status != Status.ONBOARDING:
@@ -282,6 +303,9 @@ def _held(devices: list[Device]) -> list[Device]:
 def _check_room(room: Room) -> None:
     if room.retired_at is not None:
         raise Missing("room", field="room")
+    reason = regions.refusal(room.place.country_code)
+    if reason:
+        raise NotValid(reason, field="room")
 
 
 def _reporting(device: Device) -> MonitoringSettings:

@@ -21,7 +21,7 @@ from foundation import timers
 from foundation.context import current_tenant
 from foundation.errors import NotValid, violated_constraint
 from foundation.models import Timer
-from tenancy import audit
+from tenancy import audit, regions
 
 __all__ = [
     "add_place",
@@ -30,6 +30,7 @@ __all__ = [
     "edit_place",
     "edit_room",
     "find_or_add_room",
+    "find_room",
     "move_place",
     "place",
     "retire_room",
@@ -98,6 +99,11 @@ def add_room(
     return made
 
 
+def find_room(*, name: str, resource_account: str = "") -> Room | None:
+    """The room a device names, if there is one: by its account, else by a name only one room has. Raises NotValid."""
+    return _named(_name(name), validation.resource_account(resource_account))
+
+
 def find_or_add_room(
     *, name: str, resource_account: str = "", groups: Iterable[RoomGroup] | None = None, at: datetime
 ) -> tuple[Room, bool]:
@@ -123,7 +129,8 @@ def edit_room(
     """Change some of `place_id`, `name`, `resource_account`, `room_type`, `capacity`, `time_zone`, `expected`.
 
     A new place brings its time zone to a room that had the old place's. `if_version`: refuse if somebody else
-    changed the room since. Raises Missing, NotValid, AlreadyThere, ChangedMeanwhile.
+    changed the room since. Raises Missing, NotValid, also where a room with devices would come to a country that is
+    not supported, AlreadyThere, ChangedMeanwhile.
     """
     changed = _held(room_id)
     if if_version is not None and changed.version != if_version:
@@ -133,7 +140,10 @@ def edit_room(
         raise NotValid("A room has no such property that can be changed.", field=min(unknown))
     before, old_site = _facts(changed), changed.site_id
     if "place_id" in changes:
+        old_place_id = changed.place_id
         _put(changed, _place_held(changes["place_id"]))
+        if changed.place_id != old_place_id:
+            _refuse_country(changed)
     for name in changes.keys() - {"place_id"}:
         setattr(changed, name, _CHECKS[name](changes[name]))
     after = _facts(changed)
@@ -253,6 +263,14 @@ def _put(changed: Room, where: Place) -> None:
     if changed.time_zone == changed.place.time_zone:
         changed.time_zone = where.time_zone
     changed.place, changed.site_id = where, site_of(where)
+
+
+def _refuse_country(moved: Room) -> None:
+    reason = regions.refusal(moved.place.country_code)
+    if reason:
+        devices = Device.objects.for_tenant(moved.tenant_id).filter(room=moved, retired_at=None)
+        if devices.exclude(status=Device.Status.UNENROLLED).exists():
+            raise NotValid(f"{reason} Unenroll its devices first.", field="place_id")
 
 
 def _named(name: str, account: str) -> Room | None:

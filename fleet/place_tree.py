@@ -16,10 +16,10 @@ from django.db import IntegrityError, connection, transaction
 
 from fleet import counters, scope, search, validation
 from fleet.errors import AlreadyThere, Missing
-from fleet.models import Place, Room
+from fleet.models import Device, Place, Room
 from foundation.context import current_tenant
 from foundation.errors import NotValid, violated_constraint
-from tenancy import audit
+from tenancy import audit, regions
 from tenancy.models import Tenant
 
 DEPTH: dict[str, int] = {str(kind): depth for depth, kind in enumerate(Place.Kind)}
@@ -100,15 +100,15 @@ def edit_place(
     country_code: str | None = None,
     at: datetime,
 ) -> Place:
-    """Change what is given. Places and rooms below that had the old time zone take the new one.
+    """Change what is given. Places and rooms below that had the old time zone or country take the new one.
 
-    Raises Missing, NotValid, AlreadyThere.
+    Raises Missing, NotValid, also for a country whose rooms cannot be enrolled where some are, AlreadyThere.
     """
     scope.refuse_part("Changing a place")
     tenant_id = current_tenant()
     _lock_tree(tenant_id)
     changed = place(place_id)
-    before = _facts(changed)
+    before, old_country = _facts(changed), changed.country_code
     if name is not None:
         changed.name = validation.one_line(name, "name", at_most=120)
     if country_code is not None:
@@ -119,9 +119,11 @@ def edit_place(
     after = _facts(changed)
     if before == after:
         return changed
+    _refuse_country(changed, old_country, field="country_code")
     _place_below(changed, changed.parent)
     _save_under_its_name(changed)
     _follow_zone(changed, old_zone)
+    _follow_country(changed, old_country)
     if before["name"] != after["name"]:
         _follow_tree(changed)
     different = [name for name in before if before[name] != after[name]]
@@ -137,7 +139,8 @@ def edit_place(
 
 
 def move_place(place_id: UUID, *, parent_id: UUID | None, at: datetime) -> Place:
-    """Hang a place with all below it elsewhere; None makes it a root. Time zones stay.
+    """Hang a place with all below it elsewhere; None makes it a root. Time zones stay; the country is the new parent's
+    where the place had the old one's or none.
 
     Raises Missing, NotValid for a place below itself or on a wrong level, AlreadyThere.
     """
@@ -151,10 +154,15 @@ def move_place(place_id: UUID, *, parent_id: UUID | None, at: datetime) -> Place
     if above is not None and moved.id in above.path:
         raise NotValid("A place cannot stand below itself.", field="parent")
     _check_level(moved.kind, above)
-    before = moved.full_name
+    before, old_country = moved.full_name, moved.country_code
+    had = moved.parent.country_code if moved.parent else ""
+    if above is not None and above.country_code and old_country in ("", had):
+        moved.country_code = above.country_code
+        _refuse_country(moved, old_country, field="parent")
     moved.parent = above
     _place_below(moved, above)
     _save_under_its_name(moved)
+    _follow_country(moved, old_country)
     _follow_tree(moved)
     audit.record(
         "place.update",
@@ -216,6 +224,24 @@ def _follow_zone(changed: Place, old_zone: str) -> None:
     below.filter(time_zone=old_zone).update(time_zone=changed.time_zone)
     rooms = Room.objects.for_tenant(changed.tenant_id).filter(place_id__in=ids, time_zone=old_zone)
     rooms.update(time_zone=changed.time_zone)
+
+
+def _follow_country(changed: Place, old_country: str) -> None:
+    """Below a place, the old country was taken from it; who had another keeps it."""
+    if changed.country_code != old_country:
+        below = Place.objects.for_tenant(changed.tenant_id).filter(path__contains=[changed.id])
+        below.filter(country_code=old_country).update(country_code=changed.country_code)
+
+
+def _refuse_country(changed: Place, old_country: str, *, field: str) -> None:
+    """Raises NotValid where rooms that are enrolled would stand in a country that is not supported."""
+    reason = regions.refusal(changed.country_code)
+    if not reason or changed.country_code == old_country:
+        return
+    below = Place.objects.for_tenant(changed.tenant_id).filter(path__contains=[changed.id])
+    devices = Device.objects.for_tenant(changed.tenant_id).filter(retired_at=None)
+    if devices.exclude(status=Device.Status.UNENROLLED).filter(room__place__in=below).exists():
+        raise NotValid(f"{reason} Unenroll the devices of its rooms first.", field=field)
 
 
 def _follow_tree(top: Place) -> None:

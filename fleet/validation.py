@@ -8,9 +8,9 @@ from functools import cache
 from zoneinfo import available_timezones
 
 from foundation.errors import NotValid
+from tenancy import regions
 
 ACCOUNT = re.compile(r"[^@\s]+@[^@\s]+")
-COUNTRY = re.compile(r"[A-Z]{2}")
 REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 DIRECTION_MARKS = frozenset(
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -48,7 +48,7 @@ def resource_account(value: str, field: str = "resource_account") -> str:
 def country_code(value: str, field: str = "country_code") -> str:
     """Two letters of ISO 3166-1, upper case; "" where unknown. Raises NotValid."""
     code = value.strip().upper()
-    if code and not COUNTRY.fullmatch(code):
+    if code and code not in regions.countries():
         raise NotValid("This is no country code of two letters, such as NO.", field=field)
     return code
 

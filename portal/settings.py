@@ -142,6 +142,21 @@ WRITES_PER_MINUTE = environment.integer(
     most=1_000_000,
 )
 
+REGIONS = dict(
+    each.partition("=")[::2]
+    for each in environment.words(
+        "GREENROOM_REGIONS",
+        "eu=European Union,apac=Asia Pacific,us=United States",
+        "Regions this installation serves, each with where its data lives: eu, apac, us. The first is the usual one.",
+    )
+)
+if not REGIONS or not REGIONS.keys() <= {"eu", "apac", "us"} or not all(REGIONS.values()):
+    environment.problem("GREENROOM_REGIONS must be some of eu=…, apac=… and us=…, each with a place.")
+UNSUPPORTED_COUNTRIES = environment.words(
+    "GREENROOM_UNSUPPORTED_COUNTRIES",
+    "CN,CU,IR,KP,SY",
+    "Codes (ISO 3166) of countries in which no room can be enrolled.",
+)
 SUPPORT_NOTICE_DAYS = environment.integer(
     "GREENROOM_SUPPORT_NOTICE_DAYS",
     365,

@@ -12,7 +12,7 @@ from foundation.context import tenant
 from foundation.errors import NotFound
 from foundation.ids import new_id
 from foundation.tokens import MAX_NUMBER
-from tenancy import audit, roles
+from tenancy import audit, regions, roles
 from tenancy.models import Membership, PartnerGrant, Person, Role, RoleAssignment, Tenant, User, placement_of
 
 SPREAD = 11_184_811  # odd, so no two numbers meet; neighbours do not look alike
@@ -24,10 +24,14 @@ def create_tenant(
     kind: str = Tenant.Kind.CUSTOMER,
     time_zone: str = "UTC",
     domain: str = "",
+    home_region: str = "",
     is_demo: bool = False,
     at: datetime,
 ) -> Tenant:
-    """A new organisation with its built-in roles. Must run inside a transaction."""
+    """A new organisation with its built-in roles. Must run inside a transaction.
+
+    `home_region`: where its data lives; the installation's usual one for "". Raises NotValid for one not served.
+    """
     tenant_id = new_id()
     made = Tenant.objects.create(
         id=tenant_id,
@@ -37,12 +41,14 @@ def create_tenant(
         placement=placement_of(tenant_id),
         time_zone=time_zone,
         domain=domain.strip().lower(),
+        home_region=regions.checked(home_region),
         is_demo=is_demo,
         created_at=at,
     )
     with tenant(tenant_id):
         roles.create_built_in_roles(tenant_id, operator=kind == Tenant.Kind.OPERATOR)
-        audit.record("tenant.create", made, tenant_id=tenant_id, at=at, after={"name": name, "kind": kind})
+        after = {"name": name, "kind": kind, "home_region": made.home_region}
+        audit.record("tenant.create", made, tenant_id=tenant_id, at=at, after=after)
     return made
 
 

@@ -24,7 +24,7 @@ from portal.demo import history
 from portal.demo.cast import CUSTOMERS, EQUIPMENT, OPERATOR, OPERATORS, DemoCustomer, DemoPerson, DemoSite
 from portal.simulation.device import Place as SimulatedPlace
 from portal.simulation.fleet import read_plan, write_plan
-from tenancy import api_tokens
+from tenancy import api_tokens, regions
 from tenancy.models import ApiToken, Membership, Person, Role, Tenant, User
 from tenancy.tenants import add_person, create_tenant
 
@@ -95,7 +95,8 @@ def load(url: str, *, machine: str, known: Known, at: datetime, say: Say) -> Loa
             loaded.sign_ins.people.append(_sign_in(user, role, customer=None))
         for number, cast in enumerate(CUSTOMERS):
             say(f"{cast.name}: {sum(len(site.rooms) for site in cast.sites)} rooms")
-            customer = _tenant(cast.name, time_zone=cast.sites[0].time_zone, at=at)
+            site = cast.sites[0]
+            customer = _tenant(cast.name, time_zone=site.time_zone, country_code=site.country_code, at=at)
             for user in staff:
                 add_person(user, to=customer, role="", kind=Membership.Kind.OPERATOR, at=at)
             _load_customer(cast, customer, loaded, machine=machine if number == 0 else "", known=known, at=at)
@@ -139,9 +140,19 @@ def _load_customer(
         history.write(customer, at=at)
 
 
-def _tenant(name: str, *, kind: str = Tenant.Kind.CUSTOMER, time_zone: str = "UTC", at: datetime) -> Tenant:
+def _tenant(
+    name: str,
+    *,
+    kind: str = Tenant.Kind.CUSTOMER,
+    time_zone: str = "UTC",
+    country_code: str = "",
+    at: datetime,
+) -> Tenant:
     there = Tenant.objects.filter(name=name, is_demo=True).first()
-    return there or create_tenant(name, kind=kind, time_zone=time_zone, is_demo=True, at=at)
+    country = regions.countries().get(country_code)
+    served = {region.key for region in regions.served()}
+    home = country.region if country is not None and country.region in served else ""
+    return there or create_tenant(name, kind=kind, time_zone=time_zone, home_region=home, is_demo=True, at=at)
 
 
 def _user(person: DemoPerson, *, home: Tenant, known: Known, at: datetime) -> User:

@@ -9,6 +9,7 @@ from fleet import counters
 from fleet.models import Counter, Place, Room, RoomGroup
 from foundation.context import current_tenant
 from foundation.errors import NotFound
+from tenancy import regions
 
 OFFERED = 500  # of a kind in one list; whoever has more searches
 Choice = tuple[str, str]
@@ -40,6 +41,12 @@ def time_zones() -> list[Choice]:
         name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))
     )
     return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in names)]
+
+
+def countries() -> list[Choice]:
+    """By name; where rooms cannot be enrolled it is said."""
+    rows = sorted(regions.countries().values(), key=lambda each: each.name)
+    return [(each.code, each.name if each.supported else f"{each.name} (no enrollment)") for each in rows]
 
 
 def as_id(text: str | None) -> UUID | None:

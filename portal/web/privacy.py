@@ -17,7 +17,7 @@ from portal import htmx
 from portal.access import TenantRequest, principal_of, requires, step_up
 from portal.web.dialogs import confirm, form_view
 from portal.web.downloads import download
-from tenancy import people
+from tenancy import people, regions
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,14 @@ def _keep_days() -> dict[str, int]:
 @require_GET
 @requires("rooms.view")
 def privacy(request: TenantRequest) -> HttpResponse:
-    return htmx.page(request, "people/privacy.html", {"collected": collected(), "never": NEVER})
+    context = {
+        "collected": collected(),
+        "never": NEVER,
+        "home": regions.home_of(request.tenant),
+        "served": regions.served(),
+        "unsupported": regions.unsupported(),
+    }
+    return htmx.page(request, "people/privacy.html", context)
 
 
 @require_POST

@@ -83,13 +83,7 @@ class PlaceForm(Form):
         label="Name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     time_zone = forms.ChoiceField(label="Time zone", required=False, help_text="Rooms in it take this zone.")
-    country_code = forms.CharField(
-        label="Country",
-        required=False,
-        max_length=2,
-        help_text="Two letters, like NO.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
+    country_code = forms.ChoiceField(label="Country", required=False)
 
     def __init__(self, *args: Any, place: Place | None = None, **kwargs: Any) -> None:
         if place is not None:
@@ -99,9 +93,11 @@ class PlaceForm(Form):
         if place is None:
             choose(self, "parent", initial_choice("Nothing, it is the top", choices.places()))
             choose(self, "time_zone", initial_choice("As what it stands in", choices.time_zones()))
+            choose(self, "country_code", initial_choice("As what it stands in", choices.countries()))
         else:
             del self.fields["kind"], self.fields["parent"]
             choose(self, "time_zone", choices.time_zones())
+            choose(self, "country_code", initial_choice("Not known", choices.countries()))
 
 
 @form_view

@@ -32,6 +32,11 @@ class Tenant(models.Model):
         OPERATOR = "operator"
         PARTNER = "partner"
 
+    class Region(models.TextChoices):
+        EU = "eu"
+        APAC = "apac"
+        US = "us"
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     number = models.PositiveIntegerField(
         unique=True
@@ -40,6 +45,9 @@ class Tenant(models.Model):
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.CUSTOMER)
     placement = models.PositiveSmallIntegerField()
     time_zone = models.CharField(max_length=64, default="UTC")  # IANA; what pages show where no room decides
+    home_region = models.CharField(  # where its data lives (tenancy.regions); given when it comes to be
+        max_length=4, choices=Region, default=Region.EU
+    )
     domain = models.CharField(
         max_length=253, blank=True, default=""
     )  # of its mail; partners are invited by it

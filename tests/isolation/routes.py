@@ -269,6 +269,7 @@ API = {
         {"GET": "inventory.view", "PATCH": "inventory.modify", "DELETE": "inventory.modify"},
         {"row_id": "catalogue_row"},
     ),
+    "api:regions": reads("rooms.view"),
     "api:sites": Route({"GET": "rooms.view", "POST": "rooms.modify"}),
     "api:site": Route({"GET": "rooms.view", "PATCH": "rooms.modify"}, {"site_id": "place"}),
     "api:people": reads("roles.view"),

@@ -20,6 +20,7 @@ from foundation.context import tenant
 from portal.api import failed_attempts
 from tenancy.models import AuditEvent, Tenant
 from tests.factories.enrollment import Candidate, KeyPair, make_key
+from tests.factories.fleet import make_place, make_room
 from tests.factories.tenancy import make_customer, make_operator
 
 DAY = timedelta(days=1)
@@ -229,6 +230,17 @@ class TestEnrolling:
         problem = check_problem(caller.enroll(key, applying.body(key, at=clock.now())), 422, code)
         assert problem["detail"]
         assert not any(counts(owner).values())
+
+    def test_a_room_in_an_unsupported_country_is_refused_and_the_customer_reads_why(self, caller, owner, now):
+        with tenant(owner.id):
+            make_room("Havana", place=make_place(country_code="CU", at=now), at=now)
+        _, key = make_key(owner, at=now)
+        body = Candidate(room={"name": "Havana"}).body(key, at=clock.now())
+        problem = check_problem(caller.enroll(key, body), 422, "country")
+        assert problem["errors"][0]["field"] == "room"
+        (event,) = events(owner, "enrollment.refused")
+        assert event.after["said"] == problem["detail"]
+        assert "Cuba" in problem["detail"]
 
     def test_an_old_or_foreign_nonce_is_refused_with_the_reason(self, caller, owner, key):
         old = nonces.make("enroll", at=clock.now() - timedelta(minutes=6))

@@ -39,6 +39,11 @@ class Command(BaseCommand):
         add.add_argument("--kind", choices=Tenant.Kind.values, default=Tenant.Kind.CUSTOMER)
         add.add_argument("--domain", default="", help="of its mail; partners are invited by it")
         add.add_argument("--time-zone", default="UTC", help="IANA name, such as Europe/Oslo")
+        add.add_argument(
+            "--region",
+            default="",
+            help="where its data lives: one of GREENROOM_REGIONS, the first by default",
+        )
         add.add_argument("--administrator", required=True, metavar="EMAIL")
         serve = actions.add_parser("serve", help="let one of an operator's people serve a customer")
         serve.add_argument("customer", help="its name")
@@ -52,7 +57,9 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
         self.stdout.write(said)
 
-    def _add(self, *, name: str, kind: str, domain: str, time_zone: str, administrator: str, **_: Any) -> str:
+    def _add(
+        self, *, name: str, kind: str, domain: str, time_zone: str, region: str, administrator: str, **_: Any
+    ) -> str:
         if time_zone not in available_timezones():
             raise CommandError(f"There is no time zone {time_zone}.")
         if kind == Tenant.Kind.PARTNER and not domain:
@@ -60,7 +67,9 @@ class Command(BaseCommand):
         at = clock.now()
         try:
             with transaction.atomic():
-                made = create_tenant(name, kind=kind, time_zone=time_zone, domain=domain, at=at)
+                made = create_tenant(
+                    name, kind=kind, time_zone=time_zone, domain=domain, home_region=region, at=at
+                )
         except IntegrityError as error:
             raise CommandError(f"Another organisation has the domain {domain}.") from error
         if kind == Tenant.Kind.CUSTOMER:
