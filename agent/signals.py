@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from agent import redaction
-from agent.readers.facts import Devices, Disk, System
+from agent.readers.facts import Devices, Disk, RoomApp, System
 from agent.readers.portable import Disk as SystemDisk
 from agent.readers.portable import Reach
 
@@ -33,7 +33,25 @@ KEYS = (
     "wifi_weak",
     "nightly_reboot",
     "monitoring_partial",
+    "signin_exchange",
+    "signin_teams",
+    "spk_default",
+    "hdmi_ingest",
+    "camera_content",
 )
+MOST_RESTARTS = 3  # of the meeting app within an hour
+# How the meeting app calls its parts, by signal; those of `_BOTH` are counted by this machine too.
+_BOTH = {
+    "camera_room": "camera",
+    "mic_conf": "conference microphone",
+    "spk_conf": "conference speaker",
+    "display_front": "front of room display",
+}
+_APP_ALONE = {
+    "spk_default": "default speaker",
+    "hdmi_ingest": "hdmi ingest",
+    "camera_content": "content camera",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +94,15 @@ def signals(facts: Facts) -> Signals:
         "disk_health": _disk_health(facts.system.disks),
         "time_drift": _time_drift(facts.drift_s, facts.system.clock_synchronized),
         "network": _network(facts.reach, facts.devices.default_route),
-        "app_heartbeat": _app(facts.app_running),
+        "app_heartbeat": _app(facts.app_running, facts.devices.room_app),
         "wifi_only": _wifi_only(facts.devices),
         "wifi_weak": _wifi_weak(facts.devices),
         "monitoring_partial": _partial(facts),
     }
     if facts.platform == "windows":  # elsewhere nothing restarts the room every night
         reported["nightly_reboot"] = _nightly_reboot(facts.uptime_s)
+    if facts.devices.room_app is not None:
+        reported |= _as_the_app_says(facts.devices.room_app, reported)
     return {key: [each] for key, each in reported.items()}
 
 
@@ -169,10 +189,54 @@ def _network(reach: Reach | None, default_route: bool | None) -> Reported:
     return Reported("unhealthy", "no default route" if default_route is False else reach.reason)
 
 
-def _app(running: bool | None) -> Reported:
-    if running is None:
+def _app(running: bool | None, told: RoomApp | None) -> Reported:
+    if running is False:
+        return Reported("unhealthy", "the meeting app is not running")
+    if told is not None and told.restarts >= MOST_RESTARTS:
+        return Reported("unhealthy", "the meeting app starts again and again")
+    if told is not None and not told.beats:
+        return Reported("unhealthy", "the meeting app has written no heartbeat for 15 minutes")
+    if running is None and told is None:
         return Reported("unknown", "no meeting app is configured")
-    return Reported("healthy") if running else Reported("unhealthy", "the meeting app is not running")
+    return Reported("healthy")
+
+
+def _as_the_app_says(told: RoomApp, seen: Mapping[str, Reported]) -> dict[str, Reported]:
+    """Signals that the meeting app knows of. It knows which equipment is configured; this machine sees it go sooner."""
+    found = {}
+    for key, part in _BOTH.items():
+        word = _part(told.checks, told.parts.get(part), _detail(part, told))
+        if word.state == "unhealthy" or (word.state == "healthy" and seen[key].state == "unknown"):
+            found[key] = word if seen[key].state != "unhealthy" else seen[key]
+    for key, part in _APP_ALONE.items():
+        found[key] = _part(told.checks, told.parts.get(part), f"{part} is missing")
+    teams = told.parts.get("teams signin", told.parts.get("signin"))
+    found["signin_teams"] = _part(told.beats, teams, "the meeting app is not signed in")
+    found["signin_exchange"] = _exchange(told)
+    return found
+
+
+def _part(tells: bool, word: str | None, detail: str) -> Reported:
+    """`word`: the app's; None where it has nothing to say of the part, which is fine as long as it tells."""
+    if not tells:
+        return Reported("unknown", "the meeting app tells nothing")
+    return Reported("healthy") if word in (None, "healthy") else Reported("unhealthy", detail)
+
+
+def _detail(part: str, told: RoomApp) -> str:
+    if part == _BOTH["display_front"] and told.displays is not None:
+        configured, real = told.displays
+        return f"{real} of {configured} displays found"
+    return f"{part} is missing"
+
+
+def _exchange(told: RoomApp) -> Reported:
+    word = told.parts.get("exchange")
+    if word == "connecting":  # the next heartbeat tells how it ended
+        return Reported("unknown", "the meeting app is connecting to Exchange")
+    if word == "connected":
+        return Reported("healthy") if told.beats else Reported("unknown")
+    return _part(told.beats, word, f"Exchange: {word}")
 
 
 def _links(devices: Devices) -> tuple[bool, bool] | None:

@@ -12,7 +12,7 @@ from agent.clock import Moment, ServiceClock
 from agent.faults import injected, load_faults
 from agent.inventory import digest, inventory
 from agent.readers import Reader, portable
-from agent.readers.facts import Attempts, System
+from agent.readers.facts import Attempts
 from agent.signals import Facts, Signals, signals, wire
 from agent.state import State
 
@@ -83,13 +83,18 @@ class Watch:
         """The look as a heartbeat, but for its number and time."""
         return {
             "signals": wire(look.signals),
-            "versions": self._versions(look.facts.system),
+            "versions": self._versions(look.facts),
             "metrics": self._metrics(look.facts),
             "inventory_digest": digest(look.inventory),
         }
 
-    def _versions(self, system: System) -> dict[str, str]:
-        found = {"app": system.app_version, "os": system.os_version, "agent": __version__}
+    def _versions(self, facts: Facts) -> dict[str, str]:
+        system, told = facts.system, facts.devices.room_app
+        found = {
+            "app": (told.version if told else "") or system.app_version,
+            "os": system.os_version,
+            "agent": __version__,
+        }
         return {name: version for name, version in found.items() if version}
 
     def _metrics(self, facts: Facts) -> dict[str, float]:

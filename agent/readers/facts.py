@@ -66,6 +66,21 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomApp:
+    """What the meeting app says of itself. `parts`: word of each part that it does not simply call fine.
+
+    `beats`, `checks`: whether it has told its heartbeat and its equipment lately; `displays`: configured and real.
+    """
+
+    version: str = ""
+    beats: bool = False
+    checks: bool = False
+    parts: dict[str, str] = field(default_factory=dict)
+    displays: tuple[int, int] | None = None
+    restarts: int = 0  # within the hour
+
+
+@dataclass(frozen=True, slots=True)
 class Devices:
     """What changes when somebody pulls a cable."""
 
@@ -74,6 +89,7 @@ class Devices:
     interfaces: list[Interface] | None = None
     default_route: bool | None = None
     wifi_strength_pct: float | None = None
+    room_app: RoomApp | None = None  # None: no app that tells
     failed: tuple[str, ...] = ()
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from agent.readers import windows_devices, windows_queries, windows_system
+from agent.readers import windows_devices, windows_queries, windows_room_app, windows_system
 from agent.readers.facts import Attempts, Devices, Hardware, System
 
 
@@ -13,6 +14,7 @@ class WindowsReader:
     """`ask` puts one script to PowerShell; tests give recorded answers instead."""
 
     ask: Callable[[str], str] = windows_queries.ask_powershell
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)  # the clock that the events were written by
     platform: str = "windows"
     devices_every_s: float = 30.0  # each look starts PowerShell and costs about a second of processor time
     system_every_s: float = 3600.0
@@ -33,6 +35,9 @@ class WindowsReader:
             ),
             interfaces=attempt("interfaces", lambda: windows_system.interfaces(said["adapters"])),
             default_route=attempt("routes", lambda: bool(said["routes"])),
+            room_app=attempt("room app", lambda: windows_room_app.room_app(said["room_app"], at=self.now()))
+            if "room_app" in said
+            else None,
             wifi_strength_pct=attempt("wifi", lambda: windows_system.wifi_strength_pct("".join(wlan or []))),
             failed=attempt.failed,
         )

@@ -42,6 +42,13 @@ Ask adapters { Get-CimInstance -Namespace root/StandardCimv2 MSFT_NetAdapter -Fi
 Ask routes { Get-CimInstance -Namespace root/StandardCimv2 MSFT_NetRoute |
   Where-Object { $_.DestinationPrefix -in '0.0.0.0/0', '::/0' } | Select-Object DestinationPrefix, NextHop }
 Ask wlan { (netsh wlan show interfaces | Out-String) }
+if (Get-WinEvent -ListLog 'Skype Room System' -ErrorAction SilentlyContinue) {
+Ask room_app { Get-WinEvent -ErrorAction SilentlyContinue -MaxEvents 60 -FilterHashtable @{
+    LogName = 'Skype Room System'; ProviderName = 'SRS-App'; Id = 2000, 2001, 3000, 3001, 4000
+    StartTime = (Get-Date).AddHours(-1) } |
+  Select-Object Id, @{ n = 'At'; e = { $_.TimeCreated.ToUniversalTime().ToString('o') } },
+    @{ n = 'Text'; e = { if ($_.Message) { $_.Message } else { $_.Properties[0].Value } } } }
+}
 """
 )
 

@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from agent.readers.windows_system import clock_synchronized, wifi_strength_pct
 from agent.signals import Facts, counts, signals
 from tests.agent.recorded import said
 
+AT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 RECORDED = {
     windows_queries.DEVICES: "windows_devices.json",
     windows_queries.SYSTEM: "windows_system.json",
@@ -26,7 +28,7 @@ def reader(**changed: Any) -> WindowsReader:
         answers.update({name: value for name, value in changed.items() if name in answers})
         return json.dumps({name: value for name, value in answers.items() if value is not None})
 
-    return WindowsReader(ask=ask)
+    return WindowsReader(ask=ask, now=lambda: AT)
 
 
 def test_the_machine_knows_itself():
@@ -116,7 +118,7 @@ def test_without_wifi_there_is_no_strength():
 
 
 def test_a_question_that_failed_is_unknown_not_none_found():
-    devices = reader(pnp=None, monitors=None).devices()
+    devices = reader(pnp=None, monitors=None, room_app=None).devices()
     assert devices.failed == ("peripherals", "displays")
     expected = {"camera_room": 1, "display_front": 1}
     reported = signals(Facts("windows", devices, reader().system(), expected))

@@ -15,6 +15,7 @@ CAMERA = Peripheral("camera", model="C920")
 SPEAKERPHONE = Peripheral("speakerphone", records=True, plays=True)
 WIRED, WIFI = Interface("eth0", wireless=False, up=True), Interface("wlan0", wireless=True, up=True)
 GB = 1_000_000_000
+TOLD_BY_THE_APP = {"signin_exchange", "signin_teams", "spk_default", "hdmi_ingest", "camera_content"}
 
 
 def facts(**changed: Any) -> Facts:
@@ -33,7 +34,8 @@ def state(key: str, found: Facts) -> tuple[str, str]:
 
 def test_a_machine_that_tells_nothing_is_unknown_and_never_healthy():
     reported = signals(facts(platform="windows"))
-    assert set(reported) == set(KEYS)
+    assert set(reported) | TOLD_BY_THE_APP == set(KEYS)
+    assert not set(reported) & TOLD_BY_THE_APP
     assert {each.state for key, [each] in reported.items() if key != "monitoring_partial"} == {"unknown"}
 
 
