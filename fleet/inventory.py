@@ -6,7 +6,7 @@ All functions work in the one tenant entered, leave an audit event, and keep wor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import chain, count
 from typing import Any
 from uuid import UUID
@@ -43,6 +43,7 @@ __all__ = [
 SUPPRESSION_ENDS = "room.suppression_ends"  # kind of timer; its handler is suppression_ended
 LONGEST_SUPPRESSION = timedelta(days=366)
 MOST_SEATS = 10_000
+WORDED = frozenset({"name", "resource_account", "place", "licence", "labels"})  # what search looks at
 _TAKEN = {
     "fleet_room_one_per_name": ("There is already a room of this name here.", "name"),
     "fleet_room_one_per_account": ("Another room has this resource account.", "resource_account"),
@@ -61,6 +62,9 @@ def add_room(
     resource_account: str = "",
     room_type: str = "",
     capacity: int | None = None,
+    licence: str = "",
+    licence_ends: date | None = None,
+    labels: Iterable[str] = (),
     time_zone: str = "",
     expected: Mapping[str, Any] | None = None,
     groups: Iterable[RoomGroup] | None = None,
@@ -82,6 +86,9 @@ def add_room(
         resource_account=validation.resource_account(resource_account),
         room_type=_room_type(room_type),
         capacity=_capacity(capacity),
+        licence=_licence(licence),
+        licence_ends=_licence_ends(licence_ends),
+        labels=validation.labels(labels),
         time_zone=validation.time_zone(time_zone or where.time_zone),
         expected=expectations.validated(expected or {}),
         state_since=at,
@@ -126,7 +133,8 @@ def find_or_add_room(
 def edit_room(
     room_id: UUID, changes: Mapping[str, Any], *, if_version: int | None = None, at: datetime
 ) -> Room:
-    """Change some of `place_id`, `name`, `resource_account`, `room_type`, `capacity`, `time_zone`, `expected`.
+    """Change some of `place_id`, `name`, `resource_account`, `room_type`, `capacity`, `licence`, `licence_ends`,
+    `labels`, `time_zone`, `expected`.
 
     A new place brings its time zone to a room that had the old place's. `if_version`: refuse if somebody else
     changed the room since. Raises Missing, NotValid, also where a room with devices would come to a country that is
@@ -157,7 +165,7 @@ def edit_room(
             changed.tenant_id, before=(changed.state, old_site), after=(changed.state, changed.site_id)
         )
         counters.add(moved)
-    if {"name", "resource_account", "place"} & set(different):
+    if WORDED & set(different):
         search.index_rooms([changed.id])
     audit.record(
         "room.move" if different[0] == "place" else "room.update",
@@ -309,6 +317,9 @@ def _facts(of: Room) -> dict[str, Any]:
         "resource_account": of.resource_account,
         "room_type": of.room_type,
         "capacity": of.capacity,
+        "licence": of.licence,
+        "licence_ends": of.licence_ends.isoformat() if of.licence_ends else None,
+        "labels": list(of.labels),
         "time_zone": of.time_zone,
         "expected": dict(of.expected),
     }
@@ -330,11 +341,24 @@ def _capacity(value: int | None) -> int | None:
     return value
 
 
+def _licence(value: str) -> str:
+    if value and value not in Room.Licence:
+        raise NotValid(f"This is none of {', '.join(Room.Licence)}.", field="licence")
+    return value
+
+
+def _licence_ends(value: date | None) -> date | None:
+    return value
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "resource_account": validation.resource_account,
     "room_type": _room_type,
     "capacity": _capacity,
+    "licence": _licence,
+    "licence_ends": _licence_ends,
+    "labels": validation.labels,
     "time_zone": validation.time_zone,
     "expected": expectations.validated,
 }

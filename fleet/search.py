@@ -13,14 +13,18 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from fleet.models import Device, Room, RoomWord
 from fleet.models.places import RoomQuerySet
+from foundation.context import current_tenant
+from foundation.narrowing import is_narrowed
 
 MAX_WORD = 64
 MAX_QUERY_WORDS = 8  # the rest of a longer query is not looked at
 BATCH = 1_000
+LABEL = "#"  # begins the mark of a label
 _LETTERS = str.maketrans(  # letters that have no decomposition, as people without that key type them
     {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th", "ħ": "h"}
 )
@@ -59,6 +63,47 @@ def matching(rooms: RoomQuerySet, query: str) -> RoomQuerySet:
     return rooms
 
 
+def label_mark(label: str) -> str:
+    """The row of RoomWord that stands for a whole label: no word of a query begins like it."""
+    return f"{LABEL}{' '.join(words_of(label)) or label.casefold()}"[:MAX_WORD]
+
+
+def labelled(rooms: RoomQuerySet, labels: Iterable[str]) -> RoomQuerySet:
+    """Those of `rooms` that have any of the labels, whatever their case and accents."""
+    hits = RoomWord.objects.filter(
+        tenant_id=OuterRef("tenant_id"), room_id=OuterRef("id"), word__in=sorted(map(label_mark, labels))
+    )
+    return rooms.filter(Exists(hits))
+
+
+def labels_in_use(most: int = 200) -> list[str]:
+    """The labels that rooms of the entered tenant have, folded, by name; each found by one step in the index.
+
+    Of a part of the rooms, where the caller sees no more.
+    """
+    tenant_id = current_tenant()
+    if is_narrowed():
+        words = RoomWord.objects.for_tenant(tenant_id).filter(word__gte=LABEL, word__lt=_after(LABEL))
+        marks = list(words.order_by("word").values_list("word", flat=True).distinct()[:most])
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(_LABEL_STEPS, [tenant_id, LABEL, _after(LABEL), tenant_id, _after(LABEL), most])
+            marks = [mark for (mark,) in cursor.fetchall()]
+    return [mark.removeprefix(LABEL) for mark in marks]
+
+
+_LABEL_STEPS = """
+WITH RECURSIVE found AS (
+    (SELECT word FROM fleet_roomword WHERE tenant_id = %s AND word >= %s AND word < %s ORDER BY word LIMIT 1)
+    UNION ALL
+    SELECT following.word FROM found CROSS JOIN LATERAL (
+        SELECT word FROM fleet_roomword WHERE tenant_id = %s AND word > found.word AND word < %s ORDER BY word LIMIT 1
+    ) following
+)
+SELECT word FROM found LIMIT %s
+"""
+
+
 def index_rooms(room_ids: Iterable[UUID]) -> int:
     """Write the words of rooms of the entered tenants anew; returns how many rows changed.
 
@@ -89,11 +134,12 @@ def index_rooms(room_ids: Iterable[UUID]) -> int:
 def _wanted_words(room_ids: list[UUID]) -> dict[tuple[UUID, UUID], set[str]]:
     wanted: dict[tuple[UUID, UUID], set[str]] = {}
     rooms = Room.objects.filter(id__in=room_ids).values_list(
-        "tenant_id", "id", "name", "resource_account", "place__full_name", "retired_at"
+        "tenant_id", "id", "name", "resource_account", "place__full_name", "licence", "labels", "retired_at"
     )
-    for tenant_id, room_id, name, account, place, retired_at in rooms:
-        texts = "" if retired_at else f"{name} {account} {place}"
-        wanted[(tenant_id, room_id)] = set(words_of(texts))
+    for tenant_id, room_id, name, account, place, licence, labels, retired_at in rooms:
+        texts = "" if retired_at else f"{name} {account} {place} {licence} {' '.join(labels)}"
+        marks = () if retired_at else map(label_mark, labels)
+        wanted[(tenant_id, room_id)] = {*words_of(texts), *marks}
     devices = Device.objects.filter(room_id__in=room_ids, retired_at=None).exclude(
         status=Device.Status.UNENROLLED
     )

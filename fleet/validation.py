@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -11,6 +12,7 @@ from foundation.errors import NotValid
 from tenancy import regions
 
 ACCOUNT = re.compile(r"[^@\s]+@[^@\s]+")
+MOST_LABELS, LONGEST_LABEL = 20, 40
 REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 DIRECTION_MARKS = frozenset(
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -43,6 +45,17 @@ def resource_account(value: str, field: str = "resource_account") -> str:
     if account and not ACCOUNT.fullmatch(account):
         raise NotValid("This is no account name, such as aurora@example.com.", field=field)
     return account
+
+
+def labels(value: Iterable[str], field: str = "labels") -> list[str]:
+    """Free words for a thing, in order, each once whatever its case. Raises NotValid."""
+    kept: dict[str, str] = {}
+    for each in value:
+        line = one_line(each, field, at_most=LONGEST_LABEL)
+        kept.setdefault(line.casefold(), line)
+    if len(kept) > MOST_LABELS:
+        raise NotValid(f"At most {MOST_LABELS} labels.", field=field)
+    return list(kept.values())
 
 
 def country_code(value: str, field: str = "country_code") -> str:

@@ -84,12 +84,29 @@ class Room(TenantModel):
         MEDIUM = "medium"
         LARGE = "large"
 
+    class Licence(models.TextChoices):
+        """Of the resource account; "" where nobody has said."""
+
+        PRO = "pro"
+        PREMIUM = "premium"
+        BASIC = "basic"
+        STANDARD = "standard"
+        SYNCING = "syncing"  # being read from the directory
+        UNLICENSED = "unlicensed"
+
     place = TenantForeignKey(Place, on_delete=models.PROTECT, related_name="rooms")
     site_id = models.UUIDField(null=True)  # the building (else the place) the fleet map draws it in
     name = models.CharField(max_length=120)
     resource_account = models.CharField(max_length=254, blank=True)
     room_type = models.CharField(max_length=8, choices=Type, blank=True)
     capacity = models.PositiveSmallIntegerField(null=True, blank=True)
+    licence = models.CharField(max_length=10, choices=Licence, blank=True)
+    licence_ends = models.DateField(
+        null=True, blank=True
+    )  # its last day, then a time of grace (fleet.licences)
+    labels = ArrayField(
+        models.CharField(max_length=40), default=list, blank=True
+    )  # free words, as people wrote them
     time_zone = models.CharField(max_length=64)  # IANA
     expected = models.JSONField(default=dict, blank=True)  # equipment that must be there: {"camera_room": 1}
 
@@ -119,6 +136,11 @@ class Room(TenantModel):
                 fields=["tenant", "state", "name", "id"],
                 condition=Q(retired_at=None),
                 name="fleet_room_state",
+            ),
+            models.Index(
+                fields=["tenant", "licence", "name", "id"],
+                condition=Q(retired_at=None),
+                name="fleet_room_licence",
             ),
             models.Index(fields=["tenant", "site_id", "name", "id"], name="fleet_room_site"),
             models.Index(fields=["tenant", "place", "name", "id"], name="fleet_room_place"),

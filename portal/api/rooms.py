@@ -10,11 +10,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet import expectations, inventory, room_groups, search
+from fleet import expectations, inventory, licences, room_groups, search, validation
 from fleet.errors import ChangedMeanwhile
+from fleet.licences import Standing
 from fleet.models import Room
 from foundation import clock
-from portal.api.fields import Id, Input, Moment, Text, Whole, Word
+from portal.api.fields import Day, Id, Input, Moment, Text, Whole, Word
 from portal.api.filters import CharFilter, Filters, UUIDFilter, any_of
 from portal.api.resources import Resource
 
@@ -32,6 +33,10 @@ class RoomSerializer(serializers.Serializer[Room]):
     resource_account = serializers.CharField()
     room_type = serializers.ChoiceField(choices=[("", ""), *Room.Type.choices])
     capacity = serializers.IntegerField(allow_null=True)
+    licence = serializers.ChoiceField(choices=[("", ""), *Room.Licence.choices], help_text="Of the account.")
+    licence_ends = serializers.DateField(allow_null=True, help_text="Its last day; 30 days of grace follow.")
+    licence_state = serializers.SerializerMethodField(help_text="How the licence stands today.")
+    labels = serializers.ListField(child=serializers.CharField())
     time_zone = serializers.CharField(help_text="IANA name.")
     expected = serializers.DictField(
         child=serializers.IntegerField(), help_text="Equipment that must be there, counted by signal."
@@ -44,6 +49,9 @@ class RoomSerializer(serializers.Serializer[Room]):
     version = serializers.IntegerField(help_text="Of what people edit; the ETag.")
     created_at = serializers.DateTimeField()
 
+    def get_licence_state(self, room: Room) -> Standing:
+        return licences.of(room, on=clock.now().date()).standing
+
     def get_groups(self, room: Room) -> list[UUID]:
         return sorted(member.group_id for member in room.group_members.all())
 
@@ -54,6 +62,11 @@ class RoomInput(Input):
     resource_account = Text(required=False, allow_blank=True, max_length=254)
     room_type = Word(required=False, allow_blank=True, choices=Room.Type.choices)
     capacity = Whole(required=False, allow_null=True, min_value=0, max_value=inventory.MOST_SEATS)
+    licence = Word(required=False, allow_blank=True, choices=Room.Licence.choices)
+    licence_ends = Day(required=False, allow_null=True)
+    labels = serializers.ListField(
+        required=False, child=Text(max_length=validation.LONGEST_LABEL), max_length=validation.MOST_LABELS
+    )
     time_zone = Text(required=False, max_length=64, help_text="IANA name; the site's where left out.")
     expected = serializers.DictField(required=False, child=Whole(min_value=0, max_value=expectations.AT_MOST))
 
@@ -71,6 +84,10 @@ class SuppressionInput(Input):
 
 class RoomFilters(Filters):
     state = any_of(Room.State.choices)
+    licence = any_of(Room.Licence.choices)
+    label = CharFilter(
+        method="with_label", max_length=validation.LONGEST_LABEL, help_text="A whole label, in any case."
+    )
     site = UUIDFilter(method="in_site", help_text="Rooms anywhere below this site.")
     group = UUIDFilter(method="in_group")
     q = CharFilter(method="with_words", max_length=200, help_text="Each word begins a word of the room.")
@@ -84,6 +101,9 @@ class RoomFilters(Filters):
 
     def with_words(self, rows: Any, name: str, value: str) -> Any:
         return search.matching(rows, value)
+
+    def with_label(self, rows: Any, name: str, value: str) -> Any:
+        return search.labelled(rows, [value])
 
     def with_account(self, rows: Any, name: str, value: str) -> Any:
         return rows.filter(resource_account=value.casefold())

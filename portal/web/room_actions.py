@@ -44,6 +44,21 @@ class RoomForm(Form):
         label="Type", required=False, choices=initial_choice("Not set", Room.Type.choices)
     )
     capacity = forms.IntegerField(label="Seats", required=False, min_value=0)
+    licence = forms.ChoiceField(
+        label="Licence", required=False, choices=initial_choice("Not known", Room.Licence.choices)
+    )
+    licence_ends = forms.DateField(
+        label="Licence ends",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    labels = forms.CharField(
+        label="Labels",
+        required=False,
+        max_length=1_000,
+        help_text="Free words, with a comma between.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
     resource_account = forms.CharField(
         label="Resource account",
         required=False,
@@ -56,7 +71,9 @@ class RoomForm(Form):
     def __init__(self, *args: Any, room: Room | None = None, **kwargs: Any) -> None:
         if room is not None:
             names = ("name", "place_id", "room_type", "capacity", "resource_account", "time_zone", "version")
-            kwargs["initial"] = {name: getattr(room, name) for name in names}
+            given = (*names, "licence", "licence_ends")
+            kwargs["initial"] = {name: getattr(room, name) for name in given}
+            kwargs["initial"]["labels"] = ", ".join(room.labels)
         super().__init__(*args, **kwargs)
         self.expected: list[str] = []
         choose(self, "place_id", choices.places())
@@ -92,6 +109,8 @@ class RoomForm(Form):
         kept = {
             name: data[name] for name in ("name", "room_type", "capacity", "resource_account", "time_zone")
         }
+        kept |= {name: data[name] for name in ("licence", "licence_ends")}
+        kept["labels"] = [each.strip() for each in data["labels"].split(",") if each.strip()]
         kept["place_id"] = UUID(data["place_id"])
         if self.expected:
             kept["expected"] = {name.removeprefix(EXPECTED): data[name] or 0 for name in self.expected}

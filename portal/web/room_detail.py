@@ -9,7 +9,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from fleet import catalog, days, expectations, inventory, room_groups
+from fleet import catalog, days, expectations, inventory, licences, room_groups
 from fleet.catalog import Assessment
 from fleet.models import Device, Peripheral, Room
 from foundation import clock
@@ -86,6 +86,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
             (each, *PERIPHERALS.get(each.kind, ("plug", each.kind.replace("_", " ").capitalize())), standing)
             for each, standing in zip(peripherals, standings[len(devices) :], strict=True)
         ],
+        "licence": _licence(room),
         "expected": [
             (expectations.EQUIPMENT[key], count)
             for key, count in room.expected.items()
@@ -100,6 +101,25 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         "last_seen": max((device.last_seen_at for device in devices if device.last_seen_at), default=None),
     }
     return htmx.page(request, "rooms/room_detail.html", context, live=live)
+
+
+def _licence(room: Room) -> tuple[str, str, str]:
+    """Name, tone ("" where all is well) and what is to be said of it."""
+    name = licences.NAMES.get(room.licence, "Not known")
+    held = licences.of(room, on=clock.now().date())
+    until = catalog.day_text(held.until) if held.until else ""
+    match held.standing:
+        case licences.Standing.GRACE:
+            return name, "warn", f"Over, in its time of grace until {until}"
+        case licences.Standing.LAPSED:
+            return name, "bad", f"Over since {until}"
+        case licences.Standing.NONE:
+            return name, "warn", ""
+        case licences.Standing.VALID if room.licence not in licences.MONITORED:
+            return name, "", "Monitoring asks for Pro or Premium"
+        case licences.Standing.VALID if until:
+            return name, "", f"Until {until}"
+    return name, "", ""
 
 
 @dataclass(frozen=True)
