@@ -25,6 +25,9 @@ class AssessmentSerializer(serializers.Serializer[Assessment]):
         choices=[(each.value, each.value) for each in catalog.Match],
         help_text="Make and model (name), USB vendor and product (usb), or empty where no row was found.",
     )
+    good_firmware = serializers.CharField(
+        source="row.good_firmware", default="", help_text="Of that row; empty where it names none."
+    )
     row = serializers.SerializerMethodField(help_text="The row of /catalogue, null where none was found.")
 
     def get_row(self, assessment: Assessment) -> UUID | None:

@@ -102,3 +102,12 @@ OPERATORS = (
     DemoPerson("Piotr Kowal", "piotr.kowal@operations.example", "soc_lead"),
 )
 EQUIPMENT = {"camera_room": 1, "mic_conf": 1, "spk_conf": 1, "display_front": 2}
+# make, model, kind, certification, days until support ends; what the simulated rooms consist of
+CATALOGUE: tuple[tuple[str, str, str, str, int | None], ...] = (
+    ("Nordlys", "Room Base 3", "room_system", "certified", None),
+    ("Kontor", "Flex 160", "room_system", "certified", 200),
+    ("Vesper", "Panorama One", "room_system", "not_certified", None),
+    ("Nordlys", "Wide 4K", "camera", "certified", None),
+    ("Vesper", "Ceiling Array", "microphone", "certified", 900),
+    ("Vesper", "Bar 2", "speaker", "certified", None),
+)

@@ -15,13 +15,22 @@ from django.db import transaction
 
 from enrollment import keys
 from enrollment.models import EnrollmentKey
-from fleet import inventory, place_tree, room_groups
-from fleet.models import MonitoringSettings, Place, Room, RoomGroup
+from fleet import inventory, own_catalog, place_tree, room_groups
+from fleet.models import MonitoringSettings, OwnCatalogEntry, Place, Room, RoomGroup
 from foundation.context import current_tenant, tenant
 from incidents import signal_settings
 from incidents.rules import RULES
 from portal.demo import history
-from portal.demo.cast import CUSTOMERS, EQUIPMENT, OPERATOR, OPERATORS, DemoCustomer, DemoPerson, DemoSite
+from portal.demo.cast import (
+    CATALOGUE,
+    CUSTOMERS,
+    EQUIPMENT,
+    OPERATOR,
+    OPERATORS,
+    DemoCustomer,
+    DemoPerson,
+    DemoSite,
+)
 from portal.simulation.device import Place as SimulatedPlace
 from portal.simulation.fleet import read_plan, write_plan
 from tenancy import api_tokens, regions
@@ -32,6 +41,8 @@ YEAR = timedelta(days=365)
 FLEET_KEY = "Demo fleet"
 SIMPLE_KEY = "Simple clients (demo)"
 MACHINE_SITE = "This machine"
+LICENSED = (timedelta(days=300), timedelta(days=120), timedelta(days=-12), timedelta(days=500))
+LABELS = ((3, "VIP"), (4, "Ground floor"), (7, "Hearing loop"))
 PLAN = Path("simulate") / "demo-plan.json"
 Say = Callable[[str], None]
 
@@ -123,6 +134,7 @@ def _load_customer(
                     )
         rooms = {site.path[-1][1]: _rooms(site, cast, at=at) for site in cast.sites}
         _groups(cast, rooms, at=at)
+        _catalogue(at=at)
         key = _key(customer, FLEET_KEY, known=known, at=at)
         for site in cast.sites:
             loaded.plan += [
@@ -195,6 +207,9 @@ def _rooms(site: DemoSite, cast: DemoCustomer, *, at: datetime) -> list[Room]:
                 resource_account=f"{_ascii(name)}.{_ascii(building.name)}@{cast.domain}",
                 room_type=room_type,
                 capacity=capacity,
+                licence=Room.Licence.UNLICENSED if number % 12 == 7 else Room.Licence.PRO,
+                licence_ends=(at + LICENSED[number % len(LICENSED)]).date() if number % 12 != 7 else None,
+                labels=[label for every, label in LABELS if number % every == 2],
                 expected=EQUIPMENT,
                 at=at,
             )
@@ -231,6 +246,16 @@ def _groups(cast: DemoCustomer, rooms: dict[str, list[Room]], *, at: datetime) -
     for name, sites in cast.groups.items():
         group = there.get(name) or room_groups.add_group(name=name, at=at)
         room_groups.add_members(group.id, [room.id for site in sites for room in rooms[site]], at=at)
+
+
+def _catalogue(*, at: datetime) -> None:
+    """The makers of the demo are made up, so no shared row knows them."""
+    known = set(OwnCatalogEntry.objects.for_tenant(current_tenant()).values_list("make", "model"))
+    for make, model, kind, certification, supported_days in CATALOGUE:
+        if (make, model) not in known:
+            ends = (at + timedelta(days=supported_days)).date() if supported_days else None
+            values = {"make": make, "model": model, "kind": kind, "platform": "windows", "support_ends": ends}
+            own_catalog.add({**values, "certification": certification, "note": "Made up for the demo"}, at=at)
 
 
 def _key(customer: Tenant, label: str, *, known: Known, at: datetime) -> str:

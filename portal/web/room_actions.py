@@ -97,10 +97,6 @@ class RoomForm(Form):
             self.expected.append(f"{EXPECTED}{key}")
 
     @property
-    def main_fields(self) -> list[Any]:
-        return [self[name] for name in self.fields if not name.startswith(EXPECTED) and name != "version"]
-
-    @property
     def equipment_fields(self) -> list[Any]:
         return [self[name] for name in self.expected]
 

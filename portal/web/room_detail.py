@@ -20,6 +20,7 @@ from portal.access import TenantRequest, principal_of, requires
 from portal.web import activity, signals
 from portal.web.rooms import day_letter
 from portal.web.words import CATALOGUE_VERDICTS
+from updates.versions import NotAVersion, Scheme, compare
 
 KINDS = {"room_system": "Room system", "video_bar": "Video bar", "console": "Touch console", "panel": "Panel"}
 PERIPHERALS = {
@@ -71,7 +72,9 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
     platforms = {device.id: device.platform for device in devices}
     things = [catalog.of_device(device) for device in devices]
     things += [catalog.of_peripheral(each, platform=platforms[each.device_id]) for each in peripherals]
-    standings = [Standing.of(each) for each in catalog.assess(things, on=clock.now().date())]
+    firmware = [*("" for _ in devices), *(each.firmware for each in peripherals)]
+    found = catalog.assess(things, on=clock.now().date())
+    standings = [Standing.of(each, held) for each, held in zip(found, firmware, strict=True)]
     context = {
         "room": room,
         "zone": room.time_zone,
@@ -132,9 +135,26 @@ class Standing:
     row_id: UUID | None
 
     @classmethod
-    def of(cls, assessment: Assessment) -> Standing:
-        row_id = assessment.row.id if assessment.row else None
-        return cls(*CATALOGUE_VERDICTS[assessment.verdict], assessment.reason, row_id)
+    def of(cls, assessment: Assessment, firmware: str = "") -> Standing:
+        row = assessment.row
+        good = row.good_firmware if row else ""
+        reason = " ".join(filter(None, (assessment.reason, _firmware(firmware, good))))
+        return cls(*CATALOGUE_VERDICTS[assessment.verdict], reason, row.id if row else None)
+
+
+def _firmware(held: str, good: str) -> str:
+    """Compared where both are plain numbers; what a list writes in words is for people to compare."""
+    if not good:
+        return ""
+    try:
+        older = bool(held) and compare(Scheme.DOTTED, held, good) < 0
+    except NotAVersion:
+        older = False
+    return (
+        f"Its firmware {held} is older than {good}, which is known to be good."
+        if older
+        else f"Good firmware: {good}."
+    )
 
 
 @dataclass(frozen=True)

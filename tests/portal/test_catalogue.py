@@ -61,7 +61,9 @@ def room_with_everything(customer: Any, at: Any) -> Any:
             identity="a",
             **attached,
         )
-        rows.create(kind="camera", make="Logitech", model="Rally Camera", identity="b", **attached)
+        rows.create(
+            kind="camera", make="Logitech", model="Rally Camera", firmware="1.2.3", identity="b", **attached
+        )
         return room, bar, pc
 
 
@@ -71,6 +73,7 @@ def test_a_room_says_of_everything_in_it_whether_it_is_certified_and_why(custome
     assert "Found by make and model as Poly Studio X50." in shown
     assert "Found by USB id as Jabra Speak 510." in shown
     assert "Found by make and model as Logitech Rally." in shown
+    assert "Its firmware 1.2.3 is older than 1.2.4, which is known to be good." in shown
     assert "No row of the catalogue has this make and model." in shown
     add = f"{reverse('portal:catalogue-add')}?make=HP&amp;model=Elite%20Mini%20800"
     assert add in shown
@@ -89,6 +92,7 @@ def test_the_api_says_the_same_of_devices_and_what_is_attached(customer, api, no
         "state": "unknown",
         "reason": "No row of the catalogue has this make and model.",
         "matched_by": "",
+        "good_firmware": "",
         "row": None,
     }
     attached = api.get(f"/devices/{pc.id}").json()["peripherals"]
