@@ -36,6 +36,8 @@ MOST_UNUSED = 3  # successors kept at once: replies may overtake each other, and
 DEFAULT_INTERVAL_S = 60
 CHANNEL = "credentials"  # Redis: public ids that changed, comma-separated; a hint, changed_at is the fact
 
+CHANGED = "credentials:changed:"  # and the public id: set in Redis for whoever keeps answers by token
+CHANGED_FOR_S = 3600
 log = logging.getLogger(__name__)
 
 
@@ -289,7 +291,11 @@ def _tell(public_ids: list[str]) -> None:
 
 def _publish(message: str) -> None:
     try:
-        _client().publish(CHANNEL, message)
+        pipe = _client().pipeline(transaction=False)
+        for public_id in message.split(","):
+            pipe.set(f"{CHANGED}{public_id}", 1, ex=CHANGED_FOR_S)
+        pipe.publish(CHANNEL, message)
+        pipe.execute()
     except redis.RedisError as error:
         log.warning("No hint about changed credentials was sent: %s. They are polled for.", error)
 

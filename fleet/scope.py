@@ -22,9 +22,13 @@ from foundation.narrowing import is_narrowed, narrowed
 from foundation.tenant_tables import TenantForeignKey, TenantModel
 from tenancy.rights import Reach, Rights
 
-BY_GROUP = {"EnrollmentKey"}  # tables that belong to a group rather than to a room
-BY_ROOM_OR_GROUP = {"Suppression", "MaintenanceWindow"}  # of one room, or of a group as a whole
 BY_SEVERAL_ROOMS = {"Incident": "rooms"}  # of one room, or of all that this relation names
+BY_GROUP = {"EnrollmentKey", "InstallWindowSetting"}  # tables that belong to a group rather than to a room
+BY_ROOM_OR_GROUP = {
+    "Suppression",
+    "MaintenanceWindow",
+    "RingMembership",
+}  # of one room, or of a group as a whole
 TICKETS = "incidents"  # the app whose rows are tickets
 Condition = Q | Exists
 

@@ -127,6 +127,7 @@ def suspect(mark: Mark, *, at: datetime) -> None:
 
 # What is late, kept apart, or to be computed -------------------------------------------------------------------
 
+FRESH = timedelta(minutes=10)  # older word of a meeting says nothing about now
 Figures = tuple[Sequence[int | None], int | None]  # metrics and usage of a point, as stored
 
 
@@ -272,6 +273,18 @@ def last_seen(tenant_id: UUID, device_keys: Sequence[int]) -> dict[int, datetime
             [tenant_id, list(device_keys)],
         )
         return dict(cursor.fetchall())
+
+
+def in_meeting(tenant_id: UUID, device_keys: Sequence[int], *, at: datetime) -> set[int]:
+    """Which of these devices, of an entered tenant, said last and within `FRESH` of `at` that a meeting is on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'SELECT DISTINCT ON (device_key) device_key, "usage" FROM fleet_point '
+            'WHERE tenant_id = %s AND device_key = ANY(%s) AND "time" > %s AND "usage" IS NOT NULL '
+            'ORDER BY device_key, "time" DESC',
+            [tenant_id, list(device_keys), at - FRESH],
+        )
+        return {key for key, usage in cursor.fetchall() if usage & 1}
 
 
 def forget_epochs(tenant_id: UUID, *, at: datetime, unused_for: timedelta = timedelta(days=90)) -> int:

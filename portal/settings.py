@@ -207,6 +207,7 @@ INSTALLED_APPS = [
     "tenancy",
     "fleet",
     "enrollment",
+    "updates",
     "incidents",
     "workers",
     "portal",

@@ -62,7 +62,7 @@ def receive(
     """
     if size_bytes is not None and size_bytes > limit_bytes:
         raise NotValid(f"The file is larger than {limit_bytes} bytes.", field="file")
-    head = source.read(HEAD_BYTES)
+    head = _head(source)
     kind = next((each for each in kinds if head[each.offset :].startswith(each.magic)), None)
     if kind is None:
         raise NotValid("This kind of file is not accepted.", field="file")
@@ -113,6 +113,14 @@ def open_content(tenant_id: UUID, sha256: str) -> IO[bytes]:
 def remove(tenant_id: UUID, sha256: str) -> None:
     """Once nothing refers to it any more; call it after the commit that said so."""
     default_storage.delete(path_of(tenant_id, sha256))
+
+
+def _head(source: IO[bytes]) -> bytes:
+    """The first bytes of a stream that may hand out fewer at a time than asked for."""
+    head = b""
+    while len(head) < HEAD_BYTES and (piece := source.read(HEAD_BYTES - len(head))):
+        head += piece
+    return head
 
 
 def _keep(checked: IO[bytes], path: str) -> None:

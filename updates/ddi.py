@@ -43,6 +43,7 @@ class Offer:
     file: OfferedFile
     forced: bool = False
     cancelling: bool = False
+    confirming: bool = False  # waits for consent
 
 
 class Report(StrEnum):
@@ -60,6 +61,7 @@ class Feedback:
     execution: str
     finished: str
     details: tuple[str, ...]
+    percent: int | None = None  # how far it is, where it tells
 
     def of_deployment(self) -> Report:
         """A failure under way is no end, and `canceled` only an intent: `closed` alone decides."""
@@ -102,27 +104,37 @@ def feedback(body: object) -> Feedback:
     if not all(isinstance(line, str) for line in lines):
         raise NotValid("A list of texts.", field="status.details")
     kept = (line.replace("\x00", "").encode("utf-8", "replace").decode() for line in lines[:MOST_DETAILS])
-    return Feedback(execution, finished, tuple(line[:MOST_CHARACTERS] for line in kept))
+    lines_kept = tuple(line[:MOST_CHARACTERS] for line in kept)
+    return Feedback(execution, finished, lines_kept, _percent(result.get("progress")))
 
 
-def poll(base: str, *, sleep_s: int, offer: Offer | None, wants_attributes: bool) -> dict[str, Any]:
+def poll(
+    base: str, *, sleep_s: int, offer: Offer | None, wants_attributes: bool, installed: int | None = None
+) -> dict[str, Any]:
     """The answer to a poll. A cancellation hides the deployment: a device does one thing at a time."""
     document: dict[str, Any] = {"config": {"polling": {"sleep": sleep_text(sleep_s)}}}
     links = {}
     if offer is not None and offer.cancelling:
         links["cancelAction"] = {"href": f"{base}/cancelAction/{offer.number}"}
+    elif offer is not None and offer.confirming:
+        links["confirmationBase"] = {"href": f"{base}/confirmationBase/{offer.number}?c={revision(offer)}"}
     elif offer is not None:
         links["deploymentBase"] = {"href": f"{base}/deploymentBase/{offer.number}?c={revision(offer)}"}
+    if installed is not None:
+        links["installedBase"] = {"href": f"{base}/installedBase/{installed}"}
     if wants_attributes:
         links["configData"] = {"href": f"{base}/configData"}
     return document | ({"_links": links} if links else {})
 
 
-def deployment(base: str, offer: Offer) -> dict[str, Any]:
-    """What to install. Both kinds of links are there always: clients without TLS read the second only."""
+def deployment(base: str, offer: Offer, *, query: str = "", member: str = "deployment") -> dict[str, Any]:
+    """What to install. `query`: a signature that lets whoever has the link fetch without a token.
+
+    Both kinds of links are there always: clients without TLS read the second only.
+    """
     way = "forced" if offer.forced else "attempt"
     module = f"{base}/softwaremodules/{offer.number}/artifacts/{quote(offer.file.name, safe='')}"
-    link, checksum = {"href": module}, {"href": f"{module}.MD5SUM"}
+    link, checksum = {"href": f"{module}{query}"}, {"href": f"{module}.MD5SUM{query}"}
     artifact = {
         "filename": offer.file.name,
         "size": offer.file.size_bytes,
@@ -138,7 +150,7 @@ def deployment(base: str, offer: Offer) -> dict[str, Any]:
     chunk = {"part": part, "version": offer.version, "name": offer.name, "artifacts": [artifact]}
     return {
         "id": str(offer.number),
-        "deployment": {"download": way, "update": way, "chunks": [chunk]},
+        member: {"download": way, "update": way, "chunks": [chunk]},
     }
 
 
@@ -166,6 +178,24 @@ def sleep_text(sleep_s: int) -> str:
 def md5sum_line(file: OfferedFile) -> str:
     """A file `md5sum -c` reads."""
     return f"{file.md5}  {file.name}"
+
+
+def _percent(progress: Any) -> int | None:
+    """Clients tell `cnt` of `of` parts, or `percentage`; anything else tells nothing."""
+    if not isinstance(progress, dict):
+        return None
+    if "percentage" in progress:
+        return _share(progress["percentage"], 100)
+    return _share(progress.get("cnt"), progress.get("of"))
+
+
+def _share(done: object, of: object) -> int | None:
+    for number in (done, of):
+        if isinstance(number, bool):
+            return None
+    if not isinstance(done, int | float) or not isinstance(of, int | float):
+        return None
+    return int(100 * done / of) if of > 0 and 0 <= done <= of else None
 
 
 def _member(body: object, name: str, field: str) -> Any:

@@ -8,9 +8,14 @@ from foundation.outbox import Sender
 from foundation.timers import Handler, Together
 from insights import privacy
 from tenancy import audit_export
+from updates import compliance
 from workers.mail import send as send_mail
 
 SENDERS: dict[str, Sender] = {mail.KIND: send_mail}
-JOB_STEPS: dict[str, Step] = {audit_export.KIND: audit_export.step, privacy.KIND: privacy.step}
+JOB_STEPS: dict[str, Step] = {
+    audit_export.KIND: audit_export.step,
+    privacy.KIND: privacy.step,
+    compliance.KIND: compliance.step,
+}
 TIMERS: dict[str, Handler] = {}
 TIMERS_TOGETHER: dict[str, Together] = {}  # of the same kinds, where many at once cost less

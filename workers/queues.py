@@ -11,6 +11,7 @@ ROUTES = {
     "heartbeats.*": {"queue": INGEST},
     "detection.*": {"queue": DETECT},
     "later.*": {"queue": ACT},
+    "rollouts.*": {"queue": ACT},
     "rollups.*": {"queue": REPORT},
     "housekeeping.*": {"queue": REPORT},
     "audit.*": {"queue": REPORT},

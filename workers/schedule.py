@@ -22,6 +22,9 @@ SCHEDULE = (
         "later.send_outbox", timedelta(seconds=5), "sends effects whose hint was lost or whose retry is due"
     ),
     Periodic("later.step_jobs", timedelta(seconds=5), "goes on with exports, imports and other long work"),
+    Periodic("rollouts.advance", timedelta(seconds=5), "goes on with rollouts: proofs, gates, rings, offers"),
+    Periodic("rollouts.note_polls", timedelta(seconds=10), "writes down when update clients last asked"),
+    Periodic("rollouts.catch_up", timedelta(minutes=10), "takes devices in that came after their ring"),
     Periodic("rollups.roll_up", timedelta(minutes=5), "turns points into five-minute and daily figures"),
     Periodic(
         "rollups.daily_health", timedelta(minutes=10), "computes the day of rooms whose midnight has passed"

@@ -36,6 +36,7 @@ from portal.simulation.fleet import read_plan, write_plan
 from tenancy import api_tokens, regions
 from tenancy.models import ApiToken, Membership, Person, Role, Tenant, User
 from tenancy.tenants import add_person, create_tenant
+from updates import rings
 
 YEAR = timedelta(days=365)
 FLEET_KEY = "Demo fleet"
@@ -124,6 +125,7 @@ def _load_customer(
             _sign_in(user, _role_name(customer, person.role), customer=customer.name)
         )
     room_groups.set_up_customer(customer, at=at)
+    rings.set_up_customer(customer, at=at)
     with tenant(customer.id):
         MonitoringSettings.objects.for_tenant(customer).update(heartbeat_interval_s=cast.heartbeat_interval_s)
         if cast.watch_s is not None:

@@ -12,6 +12,7 @@ from django.db import transaction
 from fleet.room_groups import set_up_customer
 from tenancy.models import Membership, Person, Tenant, User
 from tenancy.tenants import add_person, create_tenant
+from updates import rings
 
 _numbers = count(1)
 PASSWORD = "correct horse battery staple"
@@ -21,6 +22,7 @@ def make_customer(name: str = "", *, at: datetime, time_zone: str = "Europe/Oslo
     with transaction.atomic():
         made = create_tenant(name or f"Customer {next(_numbers)}", time_zone=time_zone, at=at)
         set_up_customer(made, at=at)
+        rings.set_up_customer(made, at=at)
         return made
 
 

@@ -26,6 +26,7 @@ FOR_ALL_ROOMS = {
     "api:sites",
     "api:site",
     "api:groups",
+    "portal:compliance-export",
 }  # making these concerns more than a scope
 
 

@@ -34,6 +34,9 @@ from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
 from tenancy.tenants import add_person
 from tests.factories.incidents import make_incident
 from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person, make_user
+from tests.factories.updates import make_release
+from updates import compliance, proposals, rings
+from updates.models import RolloutTarget
 
 YEAR = timedelta(days=365)
 BEYOND = "HERON"  # the canary of what lies outside the scope of `scoped`, of the same customer
@@ -84,6 +87,7 @@ def _customer(canary: str, *, at: datetime) -> Customer:
     with tenant(customer.tenant.id):
         customer.ids |= _things(customer, customer.canary, at=at)
         customer.beyond |= _things(customer, f"{BEYOND} {canary}", at=at)
+        _update_things(customer, at=at)
         for role in CUSTOMER_ROLES:
             row = Role.objects.for_tenant(customer.tenant).get(key=role.key)
             _, customer.tokens[role.key] = api_tokens.issue(
@@ -191,6 +195,30 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         "window": window.id,
         "catalogue_row": row.id,
     }
+
+
+def _update_things(customer: Customer, *, at: datetime) -> None:
+    """Releases, rings and rollouts are of all rooms; the devices in a rollout are of theirs."""
+    release = make_release(
+        "2.0", name=f"{customer.canary} app", notes=f"{customer.canary} notes", make="Nordlys", at=at
+    )
+    ring = rings.add_ring(name=f"{customer.canary} ring", position=3, rollout_days=1, test_days=1, at=at)
+    rings.move_rooms(ring.id, [customer.ids["room"]], at=at)
+    rollout = proposals.propose(release.id, at=at)
+    staging = next(each for each in rings.all_rings(at=at) if each.kind == "staging")
+    exported = _finished(customer.tenant, compliance.KIND, customer.canary, compliance.CSV, at=at)
+    shared = {
+        "release": release.id,
+        "ring": ring.id,
+        "staging": staging.id,
+        "rollout": rollout.id,
+        "compliance_export": exported,
+    }
+    for held in (customer.ids, customer.beyond):
+        target = RolloutTarget.objects.for_tenant(customer.tenant).get(
+            rollout=rollout, device_id=held["device"]
+        )
+        held.update(shared, target=target.id)
 
 
 def _people_things(customer: Customer, canary: str, number: str, *, at: datetime) -> dict[str, UUID]:

@@ -26,6 +26,9 @@ from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.tenancy import make_customer, make_person, make_user
+from tests.factories.updates import make_release
+from updates import proposals, rings
+from updates.models import RolloutTarget
 
 
 @pytest.fixture
@@ -83,8 +86,17 @@ def make_things(owner, now):
         row = own_catalog.add(
             {"make": "Halyard", "model": "E70", "kind": "camera", "platform": "windows"}, at=now
         )
+        ids = {"row_id": row.id}
+        release = make_release(at=now)
+        ring = rings.add_ring(name="Early", position=3, rollout_days=1, test_days=1, at=now)
+        rollout = proposals.propose(release.id, at=now)
+        target = RolloutTarget.objects.for_tenant(owner).get(rollout=rollout, device=device)
     return {
-        "row_id": row.id,
+        **ids,
+        "release_id": release.id,
+        "ring_id": ring.id,
+        "rollout_id": rollout.id,
+        "target_id": target.id,
         "role_id": spare.id,
         "person_id": person.id,
         "invitation_id": invited.id,
@@ -179,6 +191,24 @@ BODIES = {
     },
     ("PATCH", "/assignments/{assignment_id}"): lambda ids: {"description": "For the reception"},
     ("POST", "/enrollment-keys"): lambda ids: {"label": "New key"},
+    ("POST", "/releases"): lambda ids: {"name": "Room app", "kind": "room_app", "version": "9.9"},
+    ("PATCH", "/releases/{release_id}"): lambda ids: {"notes": "New"},
+    ("POST", "/releases/{release_id}/deprecate"): lambda ids: {"reason": "Bad"},
+    ("POST", "/rings"): lambda ids: {"name": "Late", "position": 7, "rollout_days": 1, "test_days": 1},
+    ("PATCH", "/rings/{ring_id}"): lambda ids: {"description": "Rooms"},
+    ("POST", "/rings/{ring_id}/rooms"): lambda ids: {"rooms": [str(ids["room_id"])]},
+    ("PUT", "/install-hours"): lambda ids: {"starts": "01:00", "ends": "04:00"},
+    ("POST", "/rollouts"): lambda ids: {"release": str(ids["release_id"])},
+    ("POST", "/rollouts/{rollout_id}/pause"): lambda ids: {"reason": "Echo"},
+    ("POST", "/rollouts/{rollout_id}/cancel"): lambda ids: {"reason": "Echo"},
+    ("POST", "/rollouts/{rollout_id}/roll-back"): lambda ids: {
+        "reason": "Echo",
+        "release": str(ids["release_id"]),
+    },
+    ("POST", "/rollouts/{rollout_id}/devices/{target_id}/force"): lambda ids: {
+        "when": "now",
+        "reason": "Board",
+    },
 }
 
 

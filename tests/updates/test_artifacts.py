@@ -15,17 +15,6 @@ PACKAGE = b"070702" + bytes(range(256)) * 10_000
 LIMIT = 10**7
 
 
-@pytest.fixture(autouse=True)
-def store(settings, tmp_path):
-    settings.STORAGES = settings.STORAGES | {
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "files"},
-        }
-    }
-    return tmp_path / "files"
-
-
 def kept_files(store) -> list:
     return [path for path in store.rglob("*") if path.is_file()]
 

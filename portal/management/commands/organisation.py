@@ -21,6 +21,7 @@ from foundation.errors import DomainError
 from tenancy import invitations
 from tenancy.models import Membership, Role, Tenant, User
 from tenancy.tenants import add_person, create_tenant
+from updates import rings
 
 FIRST_ROLE = {
     Tenant.Kind.CUSTOMER: "pro_manager",
@@ -74,6 +75,7 @@ class Command(BaseCommand):
             raise CommandError(f"Another organisation has the domain {domain}.") from error
         if kind == Tenant.Kind.CUSTOMER:
             room_groups.set_up_customer(made, at=at)
+            rings.set_up_customer(made, at=at)
         with tenant(made.id):
             role = Role.objects.for_tenant(made).get(key=FIRST_ROLE[Tenant.Kind(kind)])
             invited = invitations.invite(

@@ -1,0 +1,89 @@
+"""Devices as their update clients know themselves: under which name they call, what they tell of themselves.
+
+Of an entered tenant; times are aware, UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Case, DateTimeField, Value, When
+
+from fleet.models import Device
+from foundation.errors import NotValid
+from updates.errors import QuotaReached
+from updates.models import UpdateClient
+
+MOST_ATTRIBUTES = 100
+LONGEST = 128  # of a key and of a value
+MODES = ("merge", "replace", "remove")
+PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
+AT_ONCE = 500
+
+
+def client_of(device: Device, controller_id: str, program: str, *, at: datetime) -> UpdateClient:
+    """The client of a device; made at its first call. A device that calls itself something else now is followed."""
+    rows = UpdateClient.objects.for_tenant(device.tenant_id)
+    row, is_new = rows.get_or_create(
+        device=device, defaults={"controller_id": controller_id, "program": program[:120], "created_at": at}
+    )
+    if not is_new and (row.controller_id, row.program) != (controller_id, program[:120]):
+        row.controller_id, row.program = controller_id, program[:120]
+        row.save(update_fields=["controller_id", "program"])
+    return row
+
+
+def by_controller(tenant_id: UUID, controller_id: str) -> UpdateClient | None:
+    rows = UpdateClient.objects.for_tenant(tenant_id).filter(controller_id=controller_id)
+    return rows.select_related("device").first()
+
+
+def keep_attributes(row: UpdateClient, data: object, mode: str = "merge") -> None:
+    """What the device tells of itself: text by name, None takes a name away. They are asked for no more.
+
+    Raises NotValid, QuotaReached; nothing is kept then.
+    """
+    if mode not in MODES:
+        raise NotValid(f"One of {', '.join(MODES)}.", field="mode")
+    if not isinstance(data, dict):
+        raise NotValid("An object of texts.", field="data")
+    told = {
+        _text(key, "data"): value if value is None else _text(value, "data") for key, value in data.items()
+    }
+    kept: dict[str, Any] = {} if mode == "replace" else dict(row.attributes)
+    if mode == "remove":
+        kept = {key: value for key, value in kept.items() if key not in told}
+    else:
+        kept.update(told)
+        kept = {key: value for key, value in kept.items() if value is not None}
+    if len(kept) > MOST_ATTRIBUTES:
+        raise QuotaReached(f"At most {MOST_ATTRIBUTES} attributes.")
+    row.attributes, row.wants_attributes = kept, False
+    row.save(update_fields=["attributes", "wants_attributes"])
+
+
+def ask_for_attributes(device_id: UUID, tenant_id: UUID) -> None:
+    """After an update they may be others."""
+    UpdateClient.objects.for_tenant(tenant_id).filter(device_id=device_id).update(wants_attributes=True)
+
+
+def note_polls(tenant_id: UUID, seen: Mapping[UUID, datetime]) -> None:
+    """When devices last asked, in one statement for many."""
+    wanted = sorted(seen.items())
+    for start in range(0, len(wanted), AT_ONCE):
+        some = wanted[start : start + AT_ONCE]
+        moments = Case(
+            *(When(device_id=key, then=Value(moment)) for key, moment in some), output_field=DateTimeField()
+        )
+        rows = UpdateClient.objects.for_tenant(tenant_id).filter(device_id__in=[key for key, _ in some])
+        rows.update(last_poll_at=moments)
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST or not PRINTABLE.fullmatch(value):
+        raise NotValid(f"Texts of at most {LONGEST} printable characters.", field=field)
+    return value
