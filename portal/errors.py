@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 PROGRAMS = ("/api/", "/device/", "/readyz")
+UPDATE_CLIENTS = re.compile(r"/[^/]+/controller/v1/")  # /{tenant}/controller/v1/{controllerId}
 RETRY_SPAN_S = (15, 120)  # spread, so that a whole fleet does not come back in one second
 
 
@@ -33,7 +35,12 @@ def problem(
 
 
 def is_program(request: HttpRequest) -> bool:
-    return request.path.startswith(PROGRAMS)
+    return request.path.startswith(PROGRAMS) or is_update_client(request)
+
+
+def is_update_client(request: HttpRequest) -> bool:
+    """Devices that speak Direct Device Integration (portal.api.ddi)."""
+    return UPDATE_CLIENTS.match(request.path) is not None
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:

@@ -164,6 +164,14 @@ SUPPORT_NOTICE_DAYS = environment.integer(
     least=0,
     most=3_650,
 )
+UPDATE_POLL_S = environment.integer(
+    "GREENROOM_UPDATE_POLL_S",
+    300,
+    "Seconds between two polls of an update client, give or take a tenth.",
+    least=30,
+    most=43_200,
+)
+
 AUDIT_KEEP_DAYS = environment.integer(
     "GREENROOM_AUDIT_KEEP_DAYS", 400, "Days the audit log is kept.", least=180, most=3_650
 )

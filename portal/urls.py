@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("portal.sign_in_urls")),
     path("api/v1", include("portal.api.urls")),
     path("device/v1", include("portal.api.device_urls")),
+    path("<str:tenant_name>/controller/v1/<str:controller_id>", include("portal.api.ddi_urls")),
 ]
 handler400 = "portal.errors.bad_request"
 handler403 = "portal.errors.permission_denied"

@@ -50,11 +50,13 @@ def propose(
     starts_on: date | None = None,
     ring_ids: Iterable[UUID] | None = None,
     health_minutes: int = HEALTH_MINUTES,
+    needs_consent: bool = False,
     by: Person | None = None,
     at: datetime,
 ) -> Rollout:
     """Plan a release for every device it fits. `ring_ids`: these rings alone; all where None.
 
+    `needs_consent`: update clients that can are asked before they begin.
     `starts_on`: the first night; else the next Wednesday, or at once where the release is critical.
     Raises Missing, NotValid, NoFile, ReleaseDeprecated, NotAllowed.
     """
@@ -78,6 +80,7 @@ def propose(
         state=RolloutState.PROPOSED,
         starts_on=first,
         health_minutes=health_minutes,
+        needs_consent=needs_consent,
         others=others,
         created_at=at,
         created_by=by,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import IO
 from urllib.parse import quote
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.http import http_date
 
 from foundation import clock
 from portal.api.byte_ranges import Changed, NotSatisfiable, not_modified, wanted
@@ -37,10 +39,20 @@ def download(request: HttpRequest, tenant_id: UUID, sha256: str, name: str) -> H
 
 
 def deliver(
-    request: HttpRequest, tenant_id: UUID, sha256: str, name: str, size_bytes: int
+    request: HttpRequest,
+    tenant_id: UUID,
+    sha256: str,
+    name: str,
+    size_bytes: int,
+    *,
+    tag: str = "",
+    made_at: datetime | None = None,
 ) -> HttpResponseBase:
-    """Kept content as the request's conditions want it. Whoever calls has checked that it may be had."""
-    etag = f'"{sha256}"'
+    """Kept content as the request's conditions want it. Whoever calls has checked that it may be had.
+
+    `tag`: what identifies it to this caller, where that is not its SHA-256.
+    """
+    etag = f'"{tag or sha256}"'
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": etag,
@@ -48,6 +60,8 @@ def deliver(
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "X-Content-Type-Options": "nosniff",
     }
+    if made_at is not None:
+        headers["Last-Modified"] = http_date(made_at.timestamp())
     front = settings.FILES_FRONT
     if front:  # it reads the conditions itself, against the tag it gives the file
         path = quote(artifacts.path_of(tenant_id, sha256))

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from foundation import clock
 from portal.access import Principal
+from portal.errors import is_update_client
 from portal.htmx import SEEN as POLLS
 from portal.middleware.tenants import WITHOUT_PRINCIPAL
 from portal.sign_in.factors import needs_second_factor
@@ -40,6 +41,7 @@ class SessionEndMiddleware:
             return self.get_response(request)
         if (
             request.path.startswith(WITHOUT_PRINCIPAL)
+            or is_update_client(request)
             or not request.session.session_key
             or not request.user.is_authenticated
         ):

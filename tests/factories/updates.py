@@ -6,14 +6,16 @@ import io
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
 from fleet.models import Device, Room
 from tests.factories.fleet import make_place
-from updates import attempts, proposals, releases, rings, rollout_actions, rollout_progress
+from updates import attempts, proposals, releases, rings, rollout_actions, rollout_progress, targets
 from updates.ddi import Feedback
-from updates.models import Attempt, Release, Rollout
+from updates.models import Attempt, Release, Rollout, RolloutTarget
+from updates.states import TargetState
 
 _numbers = count(1)
 PACKAGE = b"070702" + bytes(range(256)) * 40
@@ -127,3 +129,11 @@ def hear(device: Device, *, at: datetime) -> None:
             "ON CONFLICT (tenant_id, device_key, epoch) DO UPDATE SET seen_at = EXCLUDED.seen_at",
             [device.tenant_id, device.key, at],
         )
+
+
+def set_target(row_id: UUID, target_id: UUID, *, state: str, at: datetime) -> None:
+    """A rollout in progress whose target is in `state`, with no try open."""
+    rollout_actions.approve(row_id, at=at)
+    row = rollout_actions.start(row_id, at=at)
+    Attempt.objects.for_tenant(row.tenant_id).filter(target_id=target_id).delete()
+    targets.move(row.tenant_id, [target_id], came_from=list(TargetState), to=TargetState(state), at=at)

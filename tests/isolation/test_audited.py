@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -26,10 +27,12 @@ from tests.factories.api import Api
 from tests.factories.fleet import make_device, make_room
 from tests.factories.sign_in import sign_in
 from tests.factories.tenancy import make_customer, make_person
+from tests.factories.updates import PACKAGE, make_release, set_target
 from tests.isolation.forms import filled
 from tests.isolation.routes import CONSOLE, PAGES, Route
 from tests.isolation.world import BEYOND, Customer, World
 from tests.portal.test_api_access import body_of, make_things, routes
+from updates import rings, rollout_actions
 
 # Bookkeeping of the request itself, which tells nobody anything about the customer.
 OF_THE_REQUEST = ("django_session", "usersessions_", "account_", "foundation_idempotencyrecord")
@@ -59,6 +62,13 @@ BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
         f"portal:{side}-attach": lambda own: {"file": SimpleUploadedFile("a.log", b"a log")} for side in SIDES
     },
     "portal:catalogue-edit": lambda own: {"note": "Changed"},
+    "portal:room-ring": lambda own: {"ring": ""},
+    "portal:release-add": lambda own: {"version": "1.0"},
+    "portal:release-edit": lambda own: {"notes": "Changed"},
+    "portal:release-upload": lambda own: {"file": SimpleUploadedFile("app.swu", PACKAGE)},
+    "portal:ring-add": lambda own: {"position": "7"},
+    "portal:ring-add-room": lambda own: {"room": str(own.beyond["room"])},
+    "portal:rollout-roll-back": lambda own: {"typed": "1.0"},
     "portal:console-break-glass": lambda own: {"ticket": _incident(own).number},
     "portal:console-reply": lambda own: {"to": "reply"},
 }
@@ -88,10 +98,53 @@ BEFORE: dict[str, Callable[[Customer], object]] = {
     "portal:signal-reset": lambda own: signal_settings.change(
         own.tenant.id, "camera_room", {"enabled": False}, at=clock.now()
     ),
+    "portal:release-upload": lambda own: _cancel_rollout(own.ids),
+    "portal:ring-delete": lambda own: _cancel_rollout(own.ids),
+    "portal:ring-remove-group": lambda own: rings.move_group(
+        own.ids["ring"], own.ids["group"], at=clock.now()
+    ),
+    "portal:window-remove": lambda own: rings.set_window(
+        own.ids["group"], rings.window(time(1), time(4)), at=clock.now()
+    ),
+    "portal:rollout-start": lambda own: _approve(own.ids),
+    "portal:rollout-pause": lambda own: _approve(own.ids),
+    "portal:rollout-resume": lambda own: _pause(own.ids),
+    "portal:rollout-retry": lambda own: _set_target(own.ids, "failed"),
+    "portal:target-retry": lambda own: _set_target(own.ids, "failed"),
+    "portal:target-force": lambda own: _set_target(own.ids, "scheduled"),
+    "portal:rollout-roll-back": lambda own: _before_roll_back(own.ids),
     "portal:console-break-glass-end": lambda own: BreakGlass.objects.for_tenant(own.tenant).update(
         user_id=own.operators["soc_lead"].id
     ),
 }
+
+
+def _cancel_rollout(ids: dict[str, Any]) -> None:
+    rollout_actions.cancel(_rollout(ids), reason="Else", at=clock.now())
+
+
+def _rollout(ids: dict[str, Any]) -> UUID:
+    return ids.get("rollout") or ids["rollout_id"]
+
+
+def _approve(ids: dict[str, Any]) -> None:
+    rollout_actions.approve(_rollout(ids), at=clock.now())
+
+
+def _pause(ids: dict[str, Any]) -> None:
+    _approve(ids)
+    rollout_actions.pause(_rollout(ids), reason="Echo", at=clock.now())
+
+
+def _set_target(ids: dict[str, Any], state: str) -> None:
+    set_target(_rollout(ids), ids.get("target") or ids["target_id"], state=state, at=clock.now())
+
+
+def _before_roll_back(ids: dict[str, Any]) -> UUID:
+    """An older release to go back to, and a room that has the new one."""
+    _set_target(ids, "succeeded")
+    at, row = clock.now(), rollout_actions.rollout(_rollout(ids)).release
+    return make_release("1.0", name=row.name, make=row.make, at=at).id
 
 
 def _in_a_week() -> str:
@@ -200,7 +253,10 @@ def test_every_page_of_the_console_that_writes_leaves_an_event(world):
     assert not silent, "\n".join(silent)
 
 
-QUERIES = {("POST", "/incidents/{incident_id}/attachments"): "?name=a.log"}
+QUERIES = {
+    ("POST", "/incidents/{incident_id}/attachments"): "?name=a.log",
+    ("PUT", "/releases/{release_id}/file"): "?name=app.swu",
+}
 WRITES = [(method, path) for method, path, _ in routes() if method not in ("GET", "HEAD")]
 API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], object]] = {
     ("DELETE", "/rooms/{room_id}"): lambda owner, ids, at: ids.update(room_id=make_room(at=at).id),
@@ -226,6 +282,26 @@ API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], o
     ).update(high_impact=True, high_impact_reason="Board"),
     ("DELETE", "/signal-settings/{signal}"): lambda owner, ids, at: signal_settings.change(
         owner.id, "camera_room", {"enabled": False}, at=at
+    ("PUT", "/releases/{release_id}/file"): lambda owner, ids, at: _cancel_rollout(ids),
+    ("DELETE", "/rings/{ring_id}"): lambda owner, ids, at: _cancel_rollout(ids),
+    ("DELETE", "/rings/{ring_id}/rooms/{room_id}"): lambda owner, ids, at: rings.move_rooms(
+        ids["ring_id"], [ids["room_id"]], at=at
+    ),
+    ("DELETE", "/rings/{ring_id}/groups/{group_id}"): lambda owner, ids, at: rings.move_group(
+        ids["ring_id"], ids["group_id"], at=at
+    ),
+    ("POST", "/rollouts/{rollout_id}/start"): lambda owner, ids, at: _approve(ids),
+    ("POST", "/rollouts/{rollout_id}/pause"): lambda owner, ids, at: _approve(ids),
+    ("POST", "/rollouts/{rollout_id}/resume"): lambda owner, ids, at: _pause(ids),
+    ("POST", "/rollouts/{rollout_id}/retry"): lambda owner, ids, at: _set_target(ids, "failed"),
+    ("POST", "/rollouts/{rollout_id}/devices/{target_id}/retry"): lambda owner, ids, at: _set_target(
+        ids, "failed"
+    ),
+    ("POST", "/rollouts/{rollout_id}/devices/{target_id}/force"): lambda owner, ids, at: _set_target(
+        ids, "scheduled"
+    ),
+    ("POST", "/rollouts/{rollout_id}/roll-back"): lambda owner, ids, at: ids.update(
+        release_id=_before_roll_back(ids)
     ),
     ("DELETE", "/groups/{group_id}"): lambda owner, ids, at: ids.update(
         group_id=room_groups.add_group(name="Spare", at=at).id

@@ -14,10 +14,9 @@ from django.urls import reverse
 
 from tenancy.roles import NEEDS_EVERYWHERE
 from tests.isolation.routes import API, PAGES, Route
-from tests.isolation.test_matrix import PERMISSIONS, VARYING, world
+from tests.isolation.test_matrix import PERMISSIONS, VARYING
 from tests.isolation.world import BEYOND, World
 
-__all__ = ["world"]  # the fixture
 GRANTED = PERMISSIONS["pro_manager"] - NEEDS_EVERYWHERE
 IN_REACH = {"place", "room", "group", "device", "incident", "suppression", "window"}
 OUT_OF_REACH = {"waiting_device", "key"}  # it has no room yet; it belongs to another group

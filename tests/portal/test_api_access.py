@@ -26,7 +26,7 @@ from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.tenancy import make_customer, make_person, make_user
-from tests.factories.updates import make_release
+from tests.factories.updates import PACKAGE, make_release
 from updates import proposals, rings
 from updates.models import RolloutTarget
 
@@ -194,6 +194,7 @@ BODIES = {
     ("POST", "/releases"): lambda ids: {"name": "Room app", "kind": "room_app", "version": "9.9"},
     ("PATCH", "/releases/{release_id}"): lambda ids: {"notes": "New"},
     ("POST", "/releases/{release_id}/deprecate"): lambda ids: {"reason": "Bad"},
+    ("PUT", "/releases/{release_id}/file"): lambda ids: PACKAGE,
     ("POST", "/rings"): lambda ids: {"name": "Late", "position": 7, "rollout_days": 1, "test_days": 1},
     ("PATCH", "/rings/{ring_id}"): lambda ids: {"description": "Rooms"},
     ("POST", "/rings/{ring_id}/rooms"): lambda ids: {"rooms": [str(ids["room_id"])]},
