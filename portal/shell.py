@@ -46,7 +46,7 @@ SECTIONS = (
         "Updates",
         "updates",
         "updates.view",
-        ("update", "rollout", "release", "ring", "version", "target", "window", "compliance"),
+        ("update", "rollout", "release", "ring", "version", "target", "hours", "compliance"),
         "u",
     ),
     Section("portal:site-list", "Sites", "building", "rooms.view", ("site",), "s", manage=True),

@@ -283,7 +283,7 @@ def _asking(rollout: Rollout, wanted: Sequence[Offer]) -> set[UUID]:
     if not rollout.needs_consent:
         return set()
     rows = UpdateClient.objects.for_tenant(rollout.tenant_id).filter(
-        device_id__in=[each.target.device_id for each in wanted], auto_confirm=None
+        device_id__in=[each.target.device_id for each in wanted], auto_confirm__isnull=True
     )
     return set(rows.values_list("device_id", flat=True))
 

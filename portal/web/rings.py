@@ -280,7 +280,7 @@ def ring_remove_group(request: TenantRequest, ring_id: UUID, group_id: UUID) -> 
 
 @form_view
 @requires("updates.create")
-def window_add(request: TenantRequest) -> HttpResponse:
+def hours_set(request: TenantRequest) -> HttpResponse:
     """Hours of a group, or of all rooms."""
     form = NewWindowForm(posted(request), initial={"starts": "00:00", "ends": "05:00"})
     back = reverse("portal:ring-list")
@@ -304,7 +304,7 @@ def _set_window(data: dict[str, Any]) -> bool:
 
 @form_view
 @requires("updates.create")
-def window_remove(request: TenantRequest, group_id: UUID) -> HttpResponse:
+def hours_remove(request: TenantRequest, group_id: UUID) -> HttpResponse:
     group = room_groups.group(group_id)
     back = reverse("portal:ring-list")
     return confirm(

@@ -150,8 +150,8 @@ urlpatterns: list[URLPattern] = [
         rings.ring_remove_group,
         name="ring-remove-group",
     ),
-    path("updates/install-hours", rings.window_add, name="window-add"),
-    path("updates/install-hours/<uuid:group_id>/remove", rings.window_remove, name="window-remove"),
+    path("updates/install-hours", rings.hours_set, name="hours-set"),
+    path("updates/install-hours/<uuid:group_id>/remove", rings.hours_remove, name="hours-remove"),
     path("updates/versions", version_pages.version_spread, name="version-spread"),
     path("updates/versions/export", version_pages.compliance_export, name="compliance-export"),
     path(

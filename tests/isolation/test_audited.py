@@ -103,7 +103,7 @@ BEFORE: dict[str, Callable[[Customer], object]] = {
     "portal:ring-remove-group": lambda own: rings.move_group(
         own.ids["ring"], own.ids["group"], at=clock.now()
     ),
-    "portal:window-remove": lambda own: rings.set_window(
+    "portal:hours-remove": lambda own: rings.set_window(
         own.ids["group"], rings.window(time(1), time(4)), at=clock.now()
     ),
     "portal:rollout-start": lambda own: _approve(own.ids),
@@ -282,6 +282,7 @@ API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], o
     ).update(high_impact=True, high_impact_reason="Board"),
     ("DELETE", "/signal-settings/{signal}"): lambda owner, ids, at: signal_settings.change(
         owner.id, "camera_room", {"enabled": False}, at=at
+    ),
     ("PUT", "/releases/{release_id}/file"): lambda owner, ids, at: _cancel_rollout(ids),
     ("DELETE", "/rings/{ring_id}"): lambda owner, ids, at: _cancel_rollout(ids),
     ("DELETE", "/rings/{ring_id}/rooms/{room_id}"): lambda owner, ids, at: rings.move_rooms(

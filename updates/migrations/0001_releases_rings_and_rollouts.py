@@ -13,8 +13,8 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('fleet', '0005_faults'),
-        ('tenancy', '0003_seal_earlier_events'),
+        ('fleet', '0006_catalogue'),
+        ('tenancy', '0004_home_region'),
     ]
 
     operations = [
