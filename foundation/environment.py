@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 T = TypeVar("T")
@@ -14,6 +15,17 @@ T = TypeVar("T")
 
 class BadSetting(SystemExit):
     """Ends the process with one clear line for each bad value."""
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """`tls`: from the first byte, or begun by STARTTLS, or none."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: Literal["at once", "starttls", "none"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,49 @@ class Environment:
             return value
 
         return self._read(name, "", meaning, "redis:// address", parse)
+
+    def mail_server(self, name: str, meaning: str) -> MailServer | None:
+        """None where unset. A password never goes out in the clear: without TLS there must be none."""
+        looks = "must look like smtp://user:password@host:587 or smtps://user:password@host:465"
+
+        def parse(value: str) -> MailServer | None:
+            if not value:
+                return None
+            try:
+                parts = urlsplit(value)
+                host, port = parts.hostname, parts.port
+            except ValueError:  # a port that is none
+                raise ValueError(looks) from None
+            at_once, asked = parts.scheme == "smtps", parts.query
+            if parts.scheme not in ("smtp", "smtps") or not host or parts.path.strip("/") or parts.fragment:
+                raise ValueError(looks)
+            if asked and (asked != "tls=none" or at_once):
+                raise ValueError("must have nothing after the port, or ?tls=none for smtp")
+            if bool(parts.username) != bool(parts.password):
+                raise ValueError("must have user and password, or neither")
+            if asked and parts.password:
+                raise ValueError("must have no password where TLS is none")
+            return MailServer(
+                host,
+                port or (465 if at_once else 587),
+                unquote(parts.username or ""),
+                unquote(parts.password or ""),
+                "at once" if at_once else "none" if asked else "starttls",
+            )
+
+        return self._read(name, "", meaning, "smtp:// or smtps:// address", parse)
+
+    def mail_address(self, name: str, default: str, meaning: str) -> str:
+        """An address, with or without a name before it."""
+
+        def parse(value: str) -> str:
+            _, address = parseaddr(value)
+            local, _, domain = address.rpartition("@")
+            if not local or not domain or not value.isprintable():
+                raise ValueError("must look like Greenroom <greenroom@example.com>")
+            return value
+
+        return self._read(name, default, meaning, "address", parse)
 
     def problem(self, text: str) -> None:
         self._problems.append(text)

@@ -14,7 +14,7 @@ SECRETS = re.compile(
     | (\bbearer\s+)[\w.~+/=-]{8,}
     | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*(?P<quote>["']))(?:\\.|(?!(?P=quote))[^\r\n])+
     | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*)[^\s"'&,}]+
-    | (\b(?:postgres|postgresql|redis|rediss)://[^\s:@/]*:)[^\s@/]+(?=@)  # addresses with a password
+    | (\b(?:postgres|postgresql|redis|rediss|smtp|smtps)://[^\s:@/]*:)[^\s@/]+(?=@)  # addresses with a password
     """
 )
 HIDDEN = "[hidden]"

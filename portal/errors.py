@@ -67,6 +67,16 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
     return _refusal(request, 403, "Not allowed", "Your role does not allow this.")
 
 
+def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form from somewhere else, or from a page open for so long that its token is not ours any more."""
+    return _refusal(
+        request,
+        403,
+        "Not sent",
+        "This form is out of date. Go back, load the page again and send it once more.",
+    )
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return _refusal(request, 404, "Not found", "This does not exist, or is not yours to see.")
 

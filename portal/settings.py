@@ -188,7 +188,9 @@ GUARDED_CLIENT_ALLOWS = environment.words(
     "GREENROOM_OUTGOING_ALLOWS", "", "Private networks that calls to customers' addresses may reach, as CIDR."
 )
 GUARDED_CLIENT_CA = environment.text(
-    "GREENROOM_OUTGOING_CA", "", "File of certificates trusted besides the usual ones."
+    "GREENROOM_OUTGOING_CA",
+    "",
+    "File of certificates trusted besides the usual ones, also of the mail server.",
 )
 
 # Django --------------------------------------------------------------------------------------------------------
@@ -239,6 +241,7 @@ MIDDLEWARE = [
     "portal.middleware.write_limits.WriteLimitMiddleware",
     "portal.middleware.refusals.RefusalMiddleware",
 ]
+CSRF_FAILURE_VIEW = "portal.errors.csrf_refused"
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 TEMPLATES = [
@@ -384,9 +387,30 @@ CACHES = {
     }
 }
 
-EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-EMAIL_FILE_PATH = GREENROOM_HOME / "mail"
-DEFAULT_FROM_EMAIL = "Greenroom <greenroom@localhost>"
+MAIL_SERVER = environment.mail_server(
+    "GREENROOM_MAIL_URL",
+    "Mail server: `smtp://user:password@host:587` begins TLS before the password, `smtps://` has it from the start, "
+    "`smtp://host:25?tls=none` is for a relay on the same network. Required in production; without it mail is "
+    "written to `mail/` in GREENROOM_HOME.",
+)
+DEFAULT_FROM_EMAIL = environment.mail_address(
+    "GREENROOM_MAIL_FROM",
+    "Greenroom <greenroom@localhost>",
+    "Whom mail comes from. Required in production.",
+)
+if PRODUCTION and MAIL_SERVER is None:
+    environment.problem("GREENROOM_MAIL_URL must be set in production: people come by mail.")
+if PRODUCTION and "GREENROOM_MAIL_FROM" not in environment._variables:
+    environment.problem("GREENROOM_MAIL_FROM must be set in production.")
+if MAIL_SERVER is None:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = GREENROOM_HOME / "mail"
+else:
+    EMAIL_BACKEND = "workers.mail_server.MailServerBackend"
+    EMAIL_HOST, EMAIL_PORT = MAIL_SERVER.host, MAIL_SERVER.port
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER.user, MAIL_SERVER.password
+    EMAIL_USE_SSL, EMAIL_USE_TLS = MAIL_SERVER.tls == "at once", MAIL_SERVER.tls == "starttls"
+EMAIL_TIMEOUT = 10  # seconds for each answer; a lease of the outbox is 60
 
 # API -----------------------------------------------------------------------------------------------------------
 

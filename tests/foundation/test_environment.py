@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from foundation.environment import BadSetting, Environment
+from foundation.environment import BadSetting, Environment, MailServer
 
 
 def read(**variables):
@@ -31,3 +35,70 @@ def test_every_bad_value_is_named_at_once():
     assert "GREENROOM_DEBUG must be true or false." in text
     assert "DATABASE_URL must look like postgresql://" in text
     assert len(text.splitlines()) == 4
+
+
+def mail_server(address):
+    environment = Environment({"GREENROOM_MAIL_URL": address})
+    found = environment.mail_server("GREENROOM_MAIL_URL", "Mail.")
+    environment.finish()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("address", "read"),
+    [
+        ("", None),
+        ("smtp://me:p%40ss%2F@mail.example", MailServer("mail.example", 587, "me", "p@ss/", "starttls")),
+        ("smtps://me:pass@mail.example", MailServer("mail.example", 465, "me", "pass", "at once")),
+        ("smtp://[::1]:2525", MailServer("::1", 2525, "", "", "starttls")),
+        ("smtp://relay:25?tls=none", MailServer("relay", 25, "", "", "none")),
+    ],
+)
+def test_a_mail_server(address, read):
+    assert mail_server(address) == read
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mail.example",
+        "http://mail.example",
+        "smtp://",
+        "smtp://mail.example:many",
+        "smtp://mail.example:99999",
+        "smtp://me@mail.example",
+        "smtp://mail.example/in",
+        "smtps://mail.example?tls=none",
+        "smtp://me:pass@mail.example?tls=none",
+        "smtp://[mail",
+    ],
+)
+def test_a_mail_server_that_cannot_be(address):
+    with pytest.raises(BadSetting, match="GREENROOM_MAIL_URL must") as refusal:
+        mail_server(address)
+    assert "pass" not in str(refusal.value).replace("password", "")
+
+
+def test_production_says_what_it_lacks_for_mail(tmp_path):
+    """The whole settings, in a process of their own."""
+    given = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")},
+        "GREENROOM_MODE": "production",
+        "GREENROOM_HOME": str(tmp_path),
+        "GREENROOM_SECRET_KEY": "k" * 40,
+    }
+
+    def read_settings(**more):
+        command = [sys.executable, "-c", "import portal.settings as s; print(s.EMAIL_BACKEND)"]
+        return subprocess.run(
+            command, env={**given, **more}, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    refused = read_settings()
+    assert refused.returncode == 1
+    assert "GREENROOM_MAIL_URL must be set in production" in refused.stderr
+    assert "GREENROOM_MAIL_FROM must be set in production" in refused.stderr
+    mails = {"GREENROOM_MAIL_URL": "smtps://me:pass@mail.example", "GREENROOM_MAIL_FROM": "rooms@a.example"}
+    assert read_settings(**mails).stdout == "workers.mail_server.MailServerBackend\n"
+    wrong = read_settings(**{**mails, "GREENROOM_MAIL_FROM": "nobody"})
+    assert "GREENROOM_MAIL_FROM must look like" in wrong.stderr

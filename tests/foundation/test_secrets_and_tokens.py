@@ -78,6 +78,7 @@ def test_a_secret_names_its_key_and_moves_to_the_newest(keyring):
         '{{"password": "{secret}"}}',
         "cookie: sessionid={secret}; csrftoken={secret}",
         "postgresql://greenroom_app:{secret}@127.0.0.1/greenroom",
+        "smtp://greenroom:{secret}@mail.example:587",
     ],
 )
 def test_no_secret_reaches_a_log(line):

@@ -12,6 +12,7 @@ from django.test import Client
 
 from bench import bombs
 from foundation import clock
+from portal.errors import csrf_refused
 from portal.middleware.requests import RequestMiddleware
 from tenancy.models import User
 from tests.factories.api import make_api_token
@@ -69,6 +70,18 @@ def test_what_a_page_carries(customer, at):
         "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin", "X-Frame-Options": "DENY", "Cache-Control": "no-store",
     }  # fmt: skip
+
+
+def test_a_form_from_elsewhere_is_refused_on_a_page_of_ours(customer, at, rf):
+    client = Client(enforce_csrf_checks=True, REMOTE_ADDR="198.51.100.4")
+    for path in ("/sign-in", "/settings/roles/add"):
+        refused = client.post(path, {"login": "somebody@example.com", "password": GUESS})
+        assert refused.status_code == 403
+        assert "This form is out of date." in refused.content.decode()
+        assert "<style" not in refused.content.decode()
+        client.force_login(make_person(customer, at=at).user)
+    told = csrf_refused(rf.post("/api/v1/rooms"))
+    assert (told.status_code, told["Content-Type"]) == (403, "application/problem+json")
 
 
 def test_an_answer_to_somebody_is_never_kept_whatever_the_view_says(db, rf):
