@@ -117,10 +117,13 @@ def _rooms(reach: Reach, column: str) -> Q:
 
 
 def _of_several(model: type[models.Model], reach: Reach) -> Q:
-    """Rows that name a room in reach among their rooms."""
+    """Rows that name a room in reach among their rooms of now."""
     key = model._meta.get_field(BY_SEVERAL_ROOMS[model.__name__]).field  # type: ignore[union-attr]  # a relation back
     rooms = key.model._default_manager.filter(
-        _rooms(reach, "room_id"), tenant_id=OuterRef("tenant_id"), **{key.attname: OuterRef("id")}
+        _rooms(reach, "room_id"),
+        tenant_id=OuterRef("tenant_id"),
+        left_at=None,
+        **{key.attname: OuterRef("id")},
     )
     return Q(Exists(rooms))
 

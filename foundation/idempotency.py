@@ -41,15 +41,18 @@ def fingerprint(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def begin(tenant_id: UUID, route: str, key: str, request_hash: str, *, at: datetime) -> Given | None:
+def begin(
+    tenant_id: UUID, route: str, key: str, request_hash: str, *, by: UUID | None = None, at: datetime
+) -> Given | None:
     """None: carry the request out and call `finish` in the same transaction. Else the answer to repeat.
 
     Raises Running, Different, or NotValid for a key of the wrong form. A racing request waits for the first one's
-    transaction; if that rolled back, this one carries the request out. The tenant is entered.
+    transaction; if that rolled back, this one carries the request out. `by`: who asks; another's key of the same
+    name is another key. The tenant is entered.
     """
     if not 0 < len(key) <= MAX_KEY or not key.isprintable():
         raise NotValid(f"Idempotency-Key must be 1 to {MAX_KEY} printable characters.")
-    records = IdempotencyRecord.objects.for_tenant(tenant_id)
+    records, key = IdempotencyRecord.objects.for_tenant(tenant_id), _kept_as(key, by)
     records.filter(route=route, key=key, created_at__lt=at - KEPT).delete()
     fresh = IdempotencyRecord(
         tenant_id=tenant_id, route=route, key=key, request_hash=request_hash, created_at=at
@@ -65,11 +68,15 @@ def begin(tenant_id: UUID, route: str, key: str, request_hash: str, *, at: datet
     return Given(record.status, record.body)
 
 
-def finish(tenant_id: UUID, route: str, key: str, *, status: int, body: Any) -> None:
+def finish(tenant_id: UUID, route: str, key: str, *, status: int, body: Any, by: UUID | None = None) -> None:
     """Keep the answer, in the transaction of the effect. `body` is what the JSON answer holds."""
-    IdempotencyRecord.objects.for_tenant(tenant_id).filter(route=route, key=key).update(
+    IdempotencyRecord.objects.for_tenant(tenant_id).filter(route=route, key=_kept_as(key, by)).update(
         status=status, body=json.loads(json.dumps(body, default=str))
     )
+
+
+def _kept_as(key: str, by: UUID | None) -> str:
+    return key if by is None else hashlib.sha256(f"{by}\n{key}".encode()).hexdigest()
 
 
 def tenants_with_old(*, at: datetime) -> list[UUID]:

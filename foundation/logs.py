@@ -9,7 +9,8 @@ import structlog
 
 SECRETS = re.compile(
     r"""(?ix)
-    (gr(?:ek|dt|at)_[a-z0-9]{12}_)[\w-]{20,}                              # our own keys and tokens
+    (gr[a-z]{2}_[a-z0-9]{12}_)[\w-]{20,}                                    # our own keys, tokens and links
+    | (/sign-in/new-password/[0-9a-z]+-)[\w-]{12,}                            # links to a new password
     | (\b(?:authorization|proxy-authorization|cookie|set-cookie)\b["']?\s*[:=]\s*["']?)[^"'\r\n]+
     | (\bbearer\s+)[\w.~+/=-]{8,}
     | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*(?P<quote>["']))(?:\\.|(?!(?P=quote))[^\r\n])+

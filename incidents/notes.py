@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
+from foundation.narrowing import is_narrowed
 from foundation.tenant_tables import TenantQuerySet
 from incidents.lifecycle import ask_customer, customer_done, hold
 from incidents.models import Incident, IncidentEntry
@@ -15,6 +16,7 @@ from tenancy import audit
 from tenancy.models import Person
 
 Kind = IncidentEntry.Kind
+OF_OTHERS = (Kind.ROOMS, Kind.LINKED)  # their texts name other rooms and tickets
 
 
 def entries_of(incident: Incident, *, for_operator: bool) -> TenantQuerySet[IncidentEntry]:
@@ -23,6 +25,11 @@ def entries_of(incident: Incident, *, for_operator: bool) -> TenantQuerySet[Inci
     if not for_operator:
         rows = rows.filter(~Q(kind=Kind.NOTE))
     return rows.select_related("author").order_by("at", "id")
+
+
+def text_of(entry: IncidentEntry) -> str:
+    """What an entry says; not of other rooms and tickets to somebody whose scope may not reach them."""
+    return "" if is_narrowed() and entry.kind in OF_OTHERS else entry.text
 
 
 def customer_comment(

@@ -7,6 +7,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
 
 import redis
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.conf import settings
 MOST_KEYS_HERE = 10_000
 REST_AFTER_FAILURE_S = 5.0  # Redis is not asked again before: each try costs up to its timeout
 TIMEOUT_S = 0.3
+IPV6_HOUSEHOLD = 64  # bits that name one network
 # A bucket is the moment it is full again (GCRA). All are asked first: one that refuses leaves the others as they are.
 _SCRIPT = """
 local time = redis.call('TIME')
@@ -90,3 +92,13 @@ def _script() -> redis.commands.core.Script:
         socket_timeout=TIMEOUT_S,
     )
     return client.register_script(_SCRIPT)
+
+
+def source_of(address: str | None) -> str:
+    """What counts as one source: an IPv4 address, an IPv6 network of 64 bits."""
+    if address is None:
+        return "unknown"
+    where = ip_address(address)
+    if isinstance(where, IPv6Address):
+        return str(where.ipv4_mapped or ip_network(f"{where}/{IPV6_HOUSEHOLD}", strict=False))
+    return str(where)

@@ -45,16 +45,22 @@ def issue(
     everywhere: bool = True,
     scope: Iterable[Place] = (),
     rights: Rights | None = None,
+    made_with: ApiToken | None = None,
 ) -> tuple[ApiToken, str]:
     """The stored token and its text, which exists nowhere else. `owner` is entered.
 
     `person`: whose own it is; it never does more than he may. Without, it is a service account's. `rights`: of
-    whoever makes it, None for the installation itself. Raises NotValid, MoreThanOwn.
+    whoever makes it, None for the installation itself. `made_with`: the token that asks for another, which neither
+    does more nor lives longer. Raises NotValid, MoreThanOwn.
     """
     if not at < expires_at <= at + LONGEST_LIFE:
         raise NotValid("The end must lie in the future, at most a year from now.", field="expires_at")
+    if made_with is not None and expires_at > made_with.expires_at:
+        raise NotValid("A token cannot outlive the one it is made with.", field="expires_at")
     places = scopes.checked(everywhere, scope)
-    if person is None:  # a person's own token is held to his rights whenever it is used
+    if (
+        person is None or made_with is not None
+    ):  # a person's own token is held to his rights whenever it is used
         check_may_grant(rights, role.permissions, reach_of(everywhere, places))
     issued = tokens.issue(PREFIX, owner.number)
     row = ApiToken.objects.for_tenant(owner).create(

@@ -13,11 +13,11 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from foundation.context import current_tenant
-from foundation.errors import violated_constraint
+from foundation.errors import Conflict, violated_constraint
 from tenancy import administrators, audit, scopes
 from tenancy.custom_roles import check_may_grant, one_line, role
 from tenancy.errors import AlreadyThere, Missing
-from tenancy.models import Assignment, Person, RoleAssignment
+from tenancy.models import Assignment, Membership, Person, RoleAssignment
 from tenancy.rights import Place, Rights, reach_of
 
 
@@ -130,8 +130,17 @@ def give(
     by: Rights | None,
     at: datetime,
 ) -> None:
-    """A role for one person directly. Giving the same again changes nothing. Raises Missing, NotValid, MoreThanOwn."""
+    """A role for one person directly. Giving the same again changes nothing.
+
+    Raises Missing, NotValid, MoreThanOwn, and Conflict for one who has left or belongs to another organisation.
+    """
     administrators.lock()
+    if person.ended_at is not None:
+        raise Conflict(f"{person.name} has left. Invite them again.")
+    if not _members([person]):
+        raise Conflict(
+            f"{person.name} belongs to another organisation: what they may do here comes from there."
+        )
     given = role(role_id, field="role")
     places = scopes.checked(everywhere, scope)
     check_may_grant(by, given.permissions, reach_of(everywhere, places))
@@ -178,10 +187,19 @@ def _write_rows(assigned: Assignment, people: list[Person]) -> None:
 def _people(ids: Iterable[UUID]) -> list[Person]:
     wanted = list(dict.fromkeys(ids))
     people = Person.objects.for_tenant(current_tenant()).filter(id__in=wanted, ended_at=None)
-    found = list(people.order_by("name", "id"))
+    found = _members(list(people.order_by("name", "id")))
     if len(found) != len(wanted):
         raise Missing("person", field="members")
     return found
+
+
+def _members(people: list[Person]) -> list[Person]:
+    """Those who belong to the organisation itself: rights of operators and partners come from elsewhere."""
+    rows = Membership.objects.filter(
+        tenant_id=current_tenant(), kind=Membership.Kind.MEMBER, user_id__in=[each.user_id for each in people]
+    )
+    members = set(rows.values_list("user_id", flat=True))
+    return [each for each in people if each.user_id in members]
 
 
 def _facts(assigned: Assignment, people: list[Person]) -> dict[str, Any]:

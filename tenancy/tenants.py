@@ -71,6 +71,7 @@ def add_person(
         person, is_new = people.get_or_create(user=user, defaults={"name": user.name, "email": user.email})
         if person.ended_at is not None:  # somebody who left is back
             people.filter(id=person.id).update(ended_at=None)
+            RoleAssignment.objects.for_tenant(to).filter(person=person).delete()
             person.ended_at, is_new = None, True
         if is_new:
             audit.record("person.create", person, tenant_id=to.id, at=at)

@@ -9,10 +9,11 @@ import logging
 import math
 import time
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 
 import redis
 from django.conf import settings
+
+from portal.limits import source_of
 
 EVERY_S = 6.0  # ten a minute
 BURST = 10
@@ -33,22 +34,12 @@ _here: dict[str, float] = {}  # source: the moment its failures are paid off, of
 
 def note_failure(address: str | None) -> int:
     """Count one failure of an address. 0, or the seconds to wait where it is one too many."""
-    source = _source(address)
+    source = source_of(address)
     try:
         return int(_counted()(keys=[f"failed:{source}"], args=[EVERY_S, BURST]))
     except redis.RedisError as error:
         log.warning("Failed attempts are counted in this process only: %s", error)
         return _note_here(source, time.monotonic())
-
-
-def _source(address: str | None) -> str:
-    """An IPv6 network of 64 bits is one household."""
-    if address is None:
-        return "unknown"
-    where = ip_address(address)
-    if isinstance(where, IPv6Address):
-        return str(where.ipv4_mapped or ip_network(f"{where}/64", strict=False))
-    return str(where)
 
 
 def _note_here(source: str, mono_s: float) -> int:

@@ -204,6 +204,8 @@ class IncidentAttachments(IncidentAction):
         name = request.query_params.get("name", "").strip()
         if not name or len(name) > LONGEST_NAME or "\0" in name:
             raise NotValid("Name the file: ?name=photo.jpg, at most 200 characters.", field="name")
+        if not hasattr(request.data, "read"):  # nothing was sent, so nothing was parsed
+            raise NotValid("The body is the file, and it is empty.")
         author = Author(self.person_acting())
         return self.once(
             request,

@@ -80,9 +80,12 @@ class EntrySerializer(serializers.Serializer[IncidentEntry]):
     at = serializers.DateTimeField()
     author = serializers.CharField(source="author.name", default=None, allow_null=True)
     by_operator = serializers.BooleanField()
-    text = serializers.CharField()
+    text = serializers.SerializerMethodField()
     before = serializers.CharField()
     after = serializers.CharField()
+
+    def get_text(self, entry: IncidentEntry) -> str:
+        return notes.text_of(entry)
 
 
 class CommentInput(Input):

@@ -11,7 +11,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleet.errors import Missing
+from fleet.models import Room, RoomGroup
 from foundation import clock
+from foundation.context import current_tenant
 from foundation.errors import NotAllowed
 from portal.api.fields import Flag, Id, Input, Moment, Text, Word
 from portal.api.filters import CharFilter, Filters, UUIDFilter, YesNoFilter
@@ -28,8 +31,14 @@ class PlaceInput(Input):
 
 
 def places(given: list[dict[str, Any]] | None) -> tuple[bool, list[Place]]:
-    """Everywhere, or the rooms and groups named."""
-    return given is None, [(each["kind"], each["id"]) for each in given or ()]
+    """Everywhere, or the rooms and groups named. Raises Missing for one that is not there, or not the caller's."""
+    named: list[Place] = [(each["kind"], each["id"]) for each in given or ()]
+    tenant_id = current_tenant()
+    for kind, model in (("room", Room), ("group", RoomGroup)):
+        wanted = {key for of, key in named if of == kind}
+        if wanted and model.objects.for_tenant(tenant_id).filter(id__in=wanted).count() != len(wanted):
+            raise Missing(kind, field="scope")
+    return given is None, named
 
 
 class ScopeSerializer(serializers.Serializer[Any]):
@@ -300,6 +309,7 @@ class Tokens(Resource):
                 everywhere=everywhere,
                 scope=scope,
                 rights=principal.rights,
+                made_with=api_tokens.token(principal.actor.id) if principal.actor.id else None,
                 at=clock.now(),
                 **values,
             )

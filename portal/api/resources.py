@@ -133,13 +133,13 @@ class Resource(generics.GenericAPIView[Any]):
             return effect()
         route = f"{request.method} {request.path}"[:120]
         body = idempotency.fingerprint(self.body_of(request))
-        kept = idempotency.begin(self.tenant_id, route, key, body, at=clock.now())
+        who = self.principal.actor.id
+        kept = idempotency.begin(self.tenant_id, route, key, body, by=who, at=clock.now())
         if kept is not None:
             return Response(self._opened(kept.body), status=kept.status)
         response = effect()
-        idempotency.finish(
-            self.tenant_id, route, key, status=response.status_code, body=self._closed(response.data)
-        )
+        kept_body = self._closed(response.data)
+        idempotency.finish(self.tenant_id, route, key, status=response.status_code, body=kept_body, by=who)
         return response
 
     def body_of(self, request: Request) -> bytes:

@@ -10,8 +10,9 @@ from allauth.account.adapter import get_adapter
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from foundation import clock
+from foundation import clock, tokens
 from foundation.context import tenant
+from portal import limits
 from portal.access import Principal
 from portal.errors import is_update_client, problem
 from portal.middleware import provider_access
@@ -21,6 +22,7 @@ from tenancy.audit import Actor
 from tenancy.models import Membership, Partnership, Person, Tenant, User
 from tenancy.rights import Rights, granted
 
+REFUSALS_NOTED = 5  # a minute, of one address
 CHOSEN = "organisation"  # session key: id of the organisation a person looks at
 CONSOLE = "/operations"
 PEOPLES_API = "/api/"
@@ -46,6 +48,7 @@ class TenantMiddleware:
         if request.path.startswith(PEOPLES_API):
             request.principal = _token_holder(request)
             if request.principal is None and request.headers.get("Authorization"):
+                _note_refused_token(request)
                 return problem(
                     401, "Not signed in", "This token is not valid.", headers={"WWW-Authenticate": "Bearer"}
                 )
@@ -102,7 +105,41 @@ def _token_holder(request: Any) -> Principal | None:
         grant_id=partnership.id if partnership else None,
     )
     rights = partners.worth(holder.rights) if partnership else holder.rights
+    if person is not None and _serves(person):
+        user = User.objects.get(id=person.user_id)
+        rights &= _standing(user, tenants.memberships_of(user))  # on pages too he has no more at a customer
+        if not rights.permissions:
+            return None
     return Principal(actor, holder.tenant, (holder.tenant,), rights, person=person, partnership=partnership)
+
+
+def _note_refused_token(request: Any) -> None:
+    """In the log of the organisation that the token's number names, a few times a minute from one address."""
+    text = request.headers["Authorization"].partition(" ")[2].strip()
+    presented = tokens.parse(api_tokens.PREFIX, text)
+    owner = tenants.by_number(presented.tenant_number) if presented else None
+    if presented is None or owner is None:
+        return  # nobody's: there is no log it belongs to
+    address = client_address(request)
+    if limits.take(
+        limits.per_minute(f"refused-token:{owner.id}:{limits.source_of(address)}", REFUSALS_NOTED)
+    ):
+        return
+    with audit.acting(_actor(request, "stranger", None, "")), tenant(owner.id):
+        audit.record(
+            "access.denied",
+            tenant_id=owner.id,
+            at=clock.now(),
+            result="failed",
+            name=f"{request.method} {request.path}"[:200],
+            after={"api_token": presented.public_id},
+        )
+
+
+def _serves(person: Person) -> bool:
+    """Whether it is one of the operator's people at a customer."""
+    rows = Membership.objects.filter(user_id=person.user_id, tenant_id=person.tenant_id)
+    return rows.filter(kind=Membership.Kind.OPERATOR).exists()
 
 
 def _partnership(person: Person) -> Partnership | None:

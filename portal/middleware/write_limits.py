@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +17,6 @@ from portal.middleware.tenants import client_address
 READS = ("GET", "HEAD", "OPTIONS")
 DEVICES = "/device/"
 CUSTOMER, ADDRESS = 10, 2  # times as many as one person
-IPV6_HOUSEHOLD = 64  # bits that name one network
 
 
 class WriteLimitMiddleware:
@@ -47,18 +45,10 @@ def _buckets(request: Any) -> list[limits.Bucket]:
     principal: Principal | None = getattr(request, "principal", None)
     each = settings.WRITES_PER_MINUTE
     if principal is None:
-        return [limits.per_minute(f"write:address:{source_of(client_address(request))}", ADDRESS * each)]
+        return [
+            limits.per_minute(f"write:address:{limits.source_of(client_address(request))}", ADDRESS * each)
+        ]
     return [
         limits.per_minute(f"write:{principal.actor.kind}:{principal.actor.id}", each),
         limits.per_minute(f"write:customer:{principal.tenant.id}", CUSTOMER * each),
     ]
-
-
-def source_of(address: str | None) -> str:
-    """What counts as one source: an IPv4 address, an IPv6 network of 64 bits."""
-    if address is None:
-        return "unknown"
-    where = ip_address(address)
-    if isinstance(where, IPv6Address):
-        return str(where.ipv4_mapped or ip_network(f"{where}/{IPV6_HOUSEHOLD}", strict=False))
-    return str(where)

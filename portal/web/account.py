@@ -98,7 +98,7 @@ def organisation(request: Any) -> HttpResponse:
     Two steps: browsers apply form-action to where a form's answer redirects, so the way out is a link.
     """
     email = request.GET.get("email", "").strip()
-    found = directories.for_address(email) if email else None
+    found = directories.for_address(email) if email.isprintable() else None
     context = {
         "email": email,
         "directory": found,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from incidents.lifecycle import CAUSES, CAUSES_OF_GREENROOM
 from incidents.models import Incident, IncidentEntry
+from incidents.notes import text_of
 from portal.web.words import ticket_state
 
 Kind = IncidentEntry.Kind
@@ -65,7 +66,7 @@ def _line(incident: Incident, entry: IncidentEntry, customer: str, *, for_operat
         who=entry.author.name if entry.author else "Greenroom",
         side="" if entry.author is None else "Operations" if entry.by_operator else customer,
         text="" if written else _text(incident, entry, customer, for_operator=for_operator),
-        body="" if entry.kind in SAID_IN_TEXT else entry.text,
+        body="" if entry.kind in SAID_IN_TEXT else text_of(entry),
         note=entry.kind == Kind.NOTE,
         by_operator=entry.by_operator,
     )
@@ -101,7 +102,7 @@ def _text(incident: Incident, entry: IncidentEntry, customer: str, *, for_operat
         case Kind.MOVED:
             return "moved it with its device to another room"
         case Kind.LINKED:
-            return entry.text
+            return text_of(entry) or "linked it to another ticket"
         case Kind.ATTACHED:
             return f"attached {entry.text}"
         case Kind.DETACHED:

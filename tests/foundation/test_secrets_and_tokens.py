@@ -109,6 +109,14 @@ def test_our_own_tokens_keep_their_public_half_in_a_log():
     assert issued.text not in shown
 
 
+@pytest.mark.parametrize("start", ["/invitation/{}", "Unprocessable Entity: /invitation/{} and more"])
+def test_a_link_that_lets_somebody_in_reaches_no_log(start):
+    secret = tokens.issue("grin", 5).text
+    assert secret not in without_secrets(start.format(secret))
+    line = "Not Found: /sign-in/new-password/3f-d1x2c3-0123456789abcdef0123456789abcdef"
+    assert "0123456789" not in without_secrets(line)
+
+
 def test_a_json_log_line_tells_time_level_logger_and_event():
     line = json_lines().format(logging.LogRecord("fleet", logging.WARNING, "", 0, "late by %d s", (7,), None))
     told = json.loads(line)

@@ -14,7 +14,7 @@ from foundation.context import tenant
 from foundation.errors import NotAllowed, NotFound, NotValid
 from foundation.ids import new_id
 from foundation.models import OutboxEntry, StoredFile
-from incidents import attachments, counting, detection, lifecycle, recorded, relations
+from incidents import attachments, counting, detection, lifecycle, notes, recorded, relations
 from incidents.errors import IncidentClosed, NotInThisState
 from incidents.facts import Finding
 from incidents.models import FaultSpan, Incident, IncidentEntry
@@ -131,6 +131,23 @@ def test_who_sees_one_of_its_rooms_sees_the_issue_and_closes_it_only_with_all_of
     none = granted(["tickets.view"], Reach((frozenset({("room", new_id())}),)))
     with scope.within(none, "tickets.view"):
         assert not Incident.objects.filter(id=issue.id).exists()
+
+
+def test_who_sees_one_of_its_rooms_reads_no_names_of_others_and_nothing_once_that_room_has_left(
+    issue, rooms, people, inside, at
+):
+    one = granted(["tickets.view", "tickets.modify"], Reach((frozenset({("room", rooms[0].id)}),)))
+    third = make_room("Cassini", at=at)
+    recorded.change_rooms(issue, [rooms[0].id, third.id], author=people[0], at=at)
+    with scope.within(one, "tickets.view"):
+        seen = Incident.objects.get(id=issue.id)
+        texts = [notes.text_of(entry) for entry in notes.entries_of(seen, for_operator=False)]
+        assert "Near the screen" in texts
+        assert not any("Cassini" in text or "Borealis" in text for text in texts)
+    recorded.change_rooms(issue, [third.id], author=people[0], at=at)
+    with scope.within(one, "tickets.view"):
+        assert not Incident.objects.filter(id=issue.id).exists()
+    assert "Cassini" in "".join(notes.text_of(entry) for entry in notes.entries_of(issue, for_operator=False))
 
 
 # Merging and links ---------------------------------------------------------------------------------------------

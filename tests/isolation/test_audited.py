@@ -346,7 +346,7 @@ def test_every_write_of_the_api_leaves_an_event(db, method, path):
     with tenant(customer.id):
         API_BEFORE.get((method, path), lambda *_: None)(customer, things, at)
         role = Role.objects.for_tenant(customer).get(key="pro_manager")
-        end = at + timedelta(days=1)
+        end = at + timedelta(days=2)
         _, token = api_tokens.issue(
             customer, role=role, label="Own", expires_at=end, by=person, person=person, at=at
         )

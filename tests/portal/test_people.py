@@ -14,8 +14,9 @@ from django.urls import reverse
 
 from foundation import clock, mail
 from foundation.context import tenant
+from foundation.ids import new_id
 from foundation.models import OutboxEntry
-from tenancy import assignments
+from tenancy import api_tokens, assignments, custom_roles, people, tenants
 from tenancy.models import (
     ApiToken,
     Assignment,
@@ -371,6 +372,99 @@ def test_a_token_made_with_a_token_never_does_more(customer, ingrid, rooms):
     late = (clock.now() + timedelta(days=500)).isoformat()
     too_long = Api(text).post("/tokens", {"label": "Fourth", "role": str(role), "expires_at": late})
     assert too_long.json()["errors"][0]["field"] == "expires_at"
+
+
+def test_a_narrow_own_token_makes_no_wider_one_and_none_that_outlives_it(customer, ingrid, at):
+    with tenant(customer.id):
+        narrow = custom_roles.add_role(
+            name="People only", permissions=["roles.view", "roles.modify"], by=None, at=at
+        )
+    text = new_token(ingrid, customer, whose="own", role=narrow.id)
+    assert Api(text).get("/rooms").status_code == 403
+    sent = {"label": "Wider", "role": str(role_of(customer, "pro_manager").id), "own": True}
+    ends = (clock.now() + timedelta(days=5)).isoformat()
+    assert Api(text).post("/tokens", {**sent, "expires_at": ends}).status_code == 403
+    late = (clock.now() + timedelta(days=300)).isoformat()
+    refused = Api(text).post("/tokens", {**sent, "role": str(narrow.id), "expires_at": late})
+    assert refused.json()["errors"][0]["field"] == "expires_at"
+    assert Api(text).post("/tokens", {**sent, "role": str(narrow.id), "expires_at": ends}).status_code == 201
+
+
+def test_the_operators_people_get_no_roles_here_and_their_tokens_do_no_more_than_their_pages(
+    customer, ingrid, at
+):
+    agent = make_agent(make_operator(at=at), [customer], at=at)
+    role = role_of(customer, "pro_manager")
+    with tenant(customer.id):
+        person = Person.objects.for_tenant(customer).get(user=agent)
+        RoleAssignment.objects.for_tenant(customer).create(person=person, role=role, scope="all")
+        end = clock.now() + timedelta(days=5)
+        _, text = api_tokens.issue(
+            customer, role=role, label="Own", expires_at=end, by=person, person=person, at=clock.now()
+        )
+    assert Api(text).get("/incidents").status_code == 200
+    assert Api(text).get("/audit").status_code == Api(text).get("/people").status_code == 403
+    sent = {"role": str(role.id), "where": "all"}
+    refused = ingrid.post(reverse("portal:person-give", args=[person.id]), sent)
+    assert "belongs to another organisation" in refused.content.decode()
+    made = ingrid.post(reverse("portal:assignment-add"), {**sent, "name": "Team", "members": [person.id]})
+    assert made.status_code == 422
+
+
+def test_who_left_gets_no_role_and_comes_back_without_the_old_ones(customer, ingrid, at):
+    tom = make_person(customer, "site_technician", at=at, name="Tom Berg")
+    with tenant(customer.id):
+        people.end(tom.id, at=at)
+    sent = {"role": str(role_of(customer, "pro_manager").id), "where": "all"}
+    refused = ingrid.post(reverse("portal:person-give", args=[tom.id]), sent)
+    assert "has left" in refused.content.decode()
+    with tenant(customer.id):
+        RoleAssignment.objects.for_tenant(customer).create(person=tom, role_id=sent["role"], scope="all")
+    back = tenants.add_person(tom.user, to=customer, role="global_reader", at=at)
+    with tenant(customer.id):
+        names = (
+            RoleAssignment.objects.for_tenant(customer)
+            .filter(person=back)
+            .values_list("role__key", flat=True)
+        )
+        assert list(names) == ["global_reader"]
+
+
+def test_a_scope_names_only_rooms_and_groups_that_are_there(customer, at):
+    api = Api(make_api_token(customer, at=at))
+    other = make_customer(at=at)
+    with tenant(other.id):
+        foreign = make_room(place=make_place(at=at), at=at)
+    for room in (foreign.id, new_id()):
+        sent = {"name": "Team", "members": [], "role": str(role_of(customer, "site_lead").id)}
+        answer = api.post("/assignments", {**sent, "scope": [{"kind": "room", "id": str(room)}]})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "scope")
+
+
+def test_an_answer_kept_for_a_retry_is_for_whoever_asked(customer, at):
+    first, second = (Api(make_api_token(customer, at=at)) for _ in range(2))
+    ends = (clock.now() + timedelta(days=5)).isoformat()
+    sent = {"label": "Third", "role": str(role_of(customer, "global_reader").id), "expires_at": ends}
+    once = first.post("/tokens", sent, Idempotency_Key="1").json()["token"]
+    assert first.post("/tokens", sent, Idempotency_Key="1").json()["token"] == once
+    assert second.post("/tokens", sent, Idempotency_Key="1").json()["token"] != once
+
+
+def test_a_token_that_is_refused_is_on_record_where_it_says_it_belongs(customer, at):
+    text = make_api_token(customer, at=at)
+    with tenant(customer.id):
+        api_tokens.revoke(ApiToken.objects.for_tenant(customer).get(), at=at)
+    client = Client(REMOTE_ADDR="198.51.100.77")
+    for _ in range(8):
+        assert client.get("/api/v1/rooms", headers={"Authorization": f"Bearer {text}"}).status_code == 401
+    with tenant(customer.id):
+        events = list(AuditEvent.objects.for_tenant(customer).filter(action="access.denied"))
+    assert 1 <= len(events) <= 6  # some each minute: a flood of refusals is no flood of events
+    assert (events[0].actor_kind, events[0].address, events[0].object_name) == (
+        "stranger",
+        "198.51.100.77",
+        "GET /api/v1/rooms",
+    )
 
 
 def test_an_administrator_signs_somebody_out_everywhere(customer, ingrid, at):
