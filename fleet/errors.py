@@ -28,9 +28,3 @@ class StillInUse(Conflict):
     """Other things depend on it."""
 
     code = "in_use"
-
-
-class WrongState(Conflict):
-    """It is not at the point where this can be done."""
-
-    code = "wrong_state"

@@ -11,22 +11,9 @@ from fleet.models.devices import (
     SignalState,
     SignalTransition,
 )
-from fleet.models.history import BulkEdit, BulkEditRoom, RoomHistory
-from fleet.models.places import (
-    ClosedDay,
-    Counter,
-    Place,
-    Room,
-    RoomDay,
-    RoomGroup,
-    RoomGroupMember,
-    RoomWord,
-    ThingWord,
-)
+from fleet.models.places import ClosedDay, Counter, Place, Room, RoomDay, RoomGroup, RoomGroupMember, RoomWord
 
 __all__ = [
-    "BulkEdit",
-    "BulkEditRoom",
     "CatalogEntry",
     "CatalogFacts",
     "ClosedDay",
@@ -43,9 +30,7 @@ __all__ = [
     "RoomDay",
     "RoomGroup",
     "RoomGroupMember",
-    "RoomHistory",
     "RoomWord",
     "SignalState",
     "SignalTransition",
-    "ThingWord",
 ]

@@ -13,7 +13,6 @@ from tenancy.models.people import (
     UserManager,
     placement_of,
 )
-from tenancy.models.views import SavedView
 
 __all__ = [
     "PLACEMENTS",
@@ -31,7 +30,6 @@ __all__ = [
     "Person",
     "Role",
     "RoleAssignment",
-    "SavedView",
     "Tenant",
     "TenantCounter",
     "User",

@@ -48,8 +48,6 @@ def make_device(
     if room is not None:
         search.index_rooms([room.id])
         health.refresh(room.id, at=at)
-    else:
-        search.index_devices([device.id])
     return device
 
 
