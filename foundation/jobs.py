@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from foundation import files
 from foundation.context import tenant
+from foundation.errors import Conflict
 from foundation.models import Job, StoredFile
 from foundation.sweep import tenants_due
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)  # a step takes at most 35 s
 KEPT_FOR = timedelta(days=7)  # after its end, with what it wrote
 FORGOTTEN_AT_ONCE = 200
+EXPORTS_AT_ONCE = 5  # of a kind and organisation
 ENDED = (Job.State.DONE, Job.State.FAILED, Job.State.CANCELLED)
 
 
@@ -42,6 +44,15 @@ def add(
         kind=kind, parameters=parameters, requested_by=requested_by, due_at=at, created_at=at
     )
     return job
+
+
+def check_few(kind: str, *, tenant_id: UUID) -> None:
+    """Raises Conflict while as many exports of this kind as may are on their way. The tenant is entered."""
+    waiting = Job.objects.for_tenant(tenant_id).filter(
+        kind=kind, state__in=[Job.State.QUEUED, Job.State.RUNNING]
+    )
+    if waiting.count() >= EXPORTS_AT_ONCE:
+        raise Conflict("Five exports are being written already. Wait for one to end.")
 
 
 def cancel(job: Job, *, at: datetime) -> bool:

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.crypto import salted_hmac
+
 from foundation import outbox, secrets
 from foundation.models import OutboxEntry
 
-KIND = "mail"
+KIND = outbox.MAIL
 HERE = "{secret}"  # in the text, where the secret goes when the mail is sent
 FIELD = "mail.secret"
 
@@ -24,7 +26,17 @@ def queue(
     payload: dict[str, Any] = {"to": to, "subject": " ".join(subject.split()), "text": text}
     if secret is not None:
         payload["sealed"] = secrets.seal(secret, tenant_id=tenant_id, field=FIELD).decode()
-    return outbox.add(tenant_id=tenant_id, lane=f"mail:{to}"[:80], kind=KIND, payload=payload, at=at)
+    return outbox.add(tenant_id=tenant_id, lane=_lane(to), kind=KIND, payload=payload, at=at)
+
+
+def forget(*, tenant_id: UUID, to: str) -> None:
+    """Whoever had this address is erased: nothing more is sent to it, and no row of it is left. The tenant is entered."""
+    OutboxEntry.objects.for_tenant(tenant_id).filter(kind=KIND, lane=_lane(to)).delete()
+
+
+def _lane(to: str) -> str:
+    """The same for one address, which nobody reads out of it: the row outlives the mail."""
+    return f"mail:{salted_hmac('foundation.mail.lane', to.lower(), algorithm='sha256').hexdigest()[:40]}"
 
 
 def text_of(payload: dict[str, Any], *, tenant_id: UUID) -> str:

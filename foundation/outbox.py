@@ -28,6 +28,10 @@ MAX_TRIES = 8
 LONGEST_WAIT = timedelta(minutes=15)
 LONGEST_WAIT_ASKED = timedelta(hours=1)
 LEASES_PER_TENANT = 2
+MAIL = "mail"
+FORGOTTEN_ONCE_SENT = frozenset({MAIL})  # kinds whose payload is about people: only that it was sent is kept
+DONE_KEPT, DEAD_KEPT = timedelta(days=30), timedelta(days=90)
+FORGOTTEN_AT_ONCE = 1_000
 
 
 class TryLater(Exception):
@@ -88,6 +92,19 @@ def replay(entry: OutboxEntry, *, at: datetime) -> bool:
     return bool(dead.update(state=OutboxEntry.State.DUE, tries=0, due_at=at))
 
 
+def forget_old(*, at: datetime) -> int:
+    """Drop what was sent a month ago, and what could not be for three; returns how many. Safe to repeat."""
+    forgotten = 0
+    for state, kept in ((OutboxEntry.State.DONE, DONE_KEPT), (OutboxEntry.State.DEAD, DEAD_KEPT)):
+        for tenant_id in tenants_due(OutboxEntry._meta.db_table, at=at - kept, where=f"state = '{state}'"):
+            with tenant(tenant_id):
+                rows = OutboxEntry.objects.for_tenant(tenant_id).filter(state=state, due_at__lte=at - kept)
+                some = list(rows.order_by("due_at", "id").values_list("id", flat=True)[:FORGOTTEN_AT_ONCE])
+                rows.filter(id__in=some).delete()
+                forgotten += len(some)
+    return forgotten
+
+
 def _claim(tenant_id: UUID, kinds: list[str], *, at: datetime) -> OutboxEntry | None:
     """Lease the oldest due entry that is first of its lane; None where there is none or enough are in flight."""
     with tenant(tenant_id):
@@ -119,7 +136,8 @@ def _send(sender: Sender, entry: OutboxEntry) -> None:
         log.exception("Sending %s %s failed", entry.kind, entry.id)
         _try_again(entry, f"{type(error).__name__}: {error}", after=None)
     else:
-        _finish(entry, state=OutboxEntry.State.DONE, done_at=clock.now(), last_error="")
+        left: dict[str, Any] = {"payload": {}} if entry.kind in FORGOTTEN_ONCE_SENT else {}
+        _finish(entry, state=OutboxEntry.State.DONE, done_at=clock.now(), last_error="", **left)
 
 
 def _try_again(entry: OutboxEntry, reason: str, *, after: timedelta | None) -> None:

@@ -23,8 +23,9 @@ LARGEST_BYTES = 1_000_000_000
 
 
 def start(person_id: UUID, *, requested_by: UUID | None, at: datetime) -> Job:
-    """Queue the export of a person of the tenant entered. Raises Missing."""
+    """Queue the export of a person of the tenant entered. Raises Missing, Conflict where too many wait."""
     person = people.person(person_id)
+    jobs.check_few(KIND, tenant_id=person.tenant_id)
     made = jobs.add(
         KIND, {"person": str(person.id)}, tenant_id=person.tenant_id, requested_by=requested_by, at=at
     )

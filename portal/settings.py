@@ -266,7 +266,7 @@ USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = 250_000  # of a form without its files; documents of the API: portal.api.parsers
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_100  # a form may offer 500 people and 500 groups
 
 STATIC_URL = "/static/"
 STATIC_ROOT = environment.path(

@@ -44,7 +44,6 @@ def add(
     everywhere: bool = True,
     scope: Iterable[Place] = (),
     description: str = "",
-    email_notifications: bool = True,
     by: Rights | None,
     at: datetime,
 ) -> Assignment:
@@ -61,7 +60,6 @@ def add(
         description=one_line(description, "description", at_most=300, required=False),
         everywhere=everywhere,
         scope=places,
-        email_notifications=email_notifications,
         created_at=at,
     )
     _save(made, new=True)
@@ -76,7 +74,6 @@ def edit(
     *,
     name: str | None = None,
     description: str | None = None,
-    email_notifications: bool | None = None,
     members: Iterable[UUID] | None = None,
     everywhere: bool | None = None,
     scope: Iterable[Place] | None = None,
@@ -92,8 +89,6 @@ def edit(
         changed.name = one_line(name, "name", at_most=80)
     if description is not None:
         changed.description = one_line(description, "description", at_most=300, required=False)
-    if email_notifications is not None:
-        changed.email_notifications = email_notifications
     if everywhere is not None or scope is not None:
         changed.everywhere = bool(everywhere) if everywhere is not None else not scope
         changed.scope = scopes.checked(changed.everywhere, scope or ())
@@ -210,7 +205,6 @@ def _facts(assigned: Assignment, people: list[Person]) -> dict[str, Any]:
         "members": list(people),
         "everywhere": assigned.everywhere,
         "scope": [list(place) for place in assigned.scope],
-        "email_notifications": assigned.email_notifications,
     }
 
 

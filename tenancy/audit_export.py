@@ -43,8 +43,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 def start(asked: Asked, *, requested_by: UUID | None, at: datetime) -> Job:
-    """Queue an export of the tenant entered; that it was asked for is on record."""
+    """Queue an export of the tenant entered; that it was asked for is on record. Raises Conflict where too many wait."""
     tenant_id = current_tenant()
+    jobs.check_few(KIND, tenant_id=tenant_id)
     job = jobs.add(KIND, asked.as_json(), tenant_id=tenant_id, requested_by=requested_by, at=at)
     audit.record("audit.export", job, tenant_id=tenant_id, at=at, after=asked.as_json(), name="Audit log")
     return job

@@ -15,7 +15,7 @@ from foundation.errors import NotValid
 from foundation.ids import lower_bound
 from foundation.tenant_tables import TenantQuerySet
 from tenancy.audit import ACTIONS, PERSON
-from tenancy.models import AuditEvent, Person
+from tenancy.models import AuditEvent, Invitation, Person
 
 CATEGORIES = sorted({action.split(".")[0] for action in ACTIONS})
 RESULTS = ("successful", "failed")
@@ -86,21 +86,26 @@ def events(asked: Asked) -> TenantQuerySet[AuditEvent]:
 
 
 class Names:
-    """Whom events name, as their Person rows of the tenant entered call them now. One query for a page of events."""
+    """Whom events name, as their Person and Invitation rows of the tenant entered call them now. Two queries for a page
+    of events."""
 
     def __init__(self, rows: Iterable[AuditEvent]) -> None:
         self._by_user: dict[UUID, str] = {}
         self._by_person: dict[UUID, str] = {}
-        users, people = set[UUID](), set[UUID]()
+        users, people, invited = set[UUID](), set[UUID](), set[UUID]()
         for row in rows:
             if row.actor_kind == "person" and row.actor_id is not None:
                 users.add(row.actor_id)
             if row.object_kind in ("person", "user") and row.object_id is not None:
                 (people if row.object_kind == "person" else users).add(row.object_id)
+            if row.object_kind == "invitation" and row.object_id is not None:
+                invited.add(row.object_id)
             people |= set(_mentioned([row.before, row.after]))
         found = Person.objects.for_tenant(current_tenant()).filter(Q(user_id__in=users) | Q(id__in=people))
         for key, user_id, name in found.values_list("id", "user_id", "name") if users or people else ():
             self._by_person[key], self._by_user[user_id] = name, name
+        addresses = Invitation.objects.for_tenant(current_tenant()).filter(id__in=invited)
+        self._invited: dict[UUID, str] = dict(addresses.values_list("id", "email") if invited else ())
 
     def actor(self, row: AuditEvent) -> str:
         if row.actor_kind != "person" or row.actor_id is None:
@@ -111,6 +116,8 @@ class Names:
         known = self._by_person if row.object_kind == "person" else self._by_user
         if row.object_kind in ("person", "user") and row.object_id is not None:
             return known.get(row.object_id, row.object_name)
+        if row.object_kind == "invitation" and row.object_id is not None:
+            return self._invited.get(row.object_id, row.object_name)
         return row.object_name
 
     def plain(self, value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from foundation.context import current_tenant
 from foundation.errors import NotValid, violated_constraint
@@ -20,7 +21,7 @@ from foundation.ids import new_id
 from tenancy import audit
 from tenancy.administrators import keep_one
 from tenancy.errors import AlreadyThere, BuiltInRole, Missing, MoreThanOwn, StillInUse
-from tenancy.models import Role
+from tenancy.models import ApiToken, Invitation, Role
 from tenancy.rights import EVERYWHERE, Reach, Rights, granted
 from tenancy.roles import BY_CUSTOM_ROLE_ONLY, PERMISSIONS
 
@@ -92,10 +93,19 @@ def edit_role(
 
 
 def delete_role(role_id: UUID, *, at: datetime) -> None:
-    """Raises Missing, BuiltInRole, and StillInUse while an assignment, token or invitation names it."""
+    """Raises Missing, BuiltInRole, and StillInUse while an assignment, token or invitation that holds names it.
+
+    Tokens and invitations that have ended go with it: they are on record in the audit log.
+    """
     gone = _held(role_id)
+    tokens = ApiToken.objects.for_tenant(gone.tenant_id).filter(role=gone)
+    invited = Invitation.objects.for_tenant(gone.tenant_id).filter(role=gone)
     try:
         with transaction.atomic():
+            tokens.filter(Q(revoked_at__isnull=False) | Q(expires_at__lte=at)).delete()
+            invited.filter(
+                Q(accepted_at__isnull=False) | Q(revoked_at__isnull=False) | Q(expires_at__lte=at)
+            ).delete()
             Role.objects.for_tenant(gone.tenant_id).filter(id=gone.id).delete()
     except IntegrityError as error:  # also Django's ProtectedError
         raise StillInUse("An assignment, token or invitation still has this role.") from error

@@ -78,7 +78,7 @@ def invite(
         raise AlreadyThere(
             "This address is invited already. Take that invitation back first.", field="email"
         ) from error
-    after = {"email": address, "role": given.name, "everywhere": everywhere, "scope": places}
+    after = {"role": given.name, "everywhere": everywhere, "scope": places}
     audit.record("invitation.create", made, tenant_id=tenant_id, at=at, after=after)
     _send(made, host, link, issued.text, at=at)
     return made

@@ -272,8 +272,9 @@ def worth(rights: Rights) -> Rights:
 
 
 def _write_rows(person: Person, terms: Partnership) -> None:
+    """What the terms give; what an assignment of the customer gives besides stays."""
     rows = RoleAssignment.objects.for_tenant(person.tenant_id)
-    rows.filter(person=person).delete()
+    rows.filter(person=person, assignment=None).delete()
     rows.bulk_create(
         RoleAssignment(
             tenant_id=person.tenant_id, person=person, role_id=terms.role_id, scope=kind, scope_id=key

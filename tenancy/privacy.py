@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from foundation import mail
 from tenancy import audit, people
 from tenancy.models import Invitation, Membership, Person, User
 
@@ -29,6 +30,7 @@ def erase(person_id: UUID, *, at: datetime) -> Person:
     invited = Invitation.objects.for_tenant(person.tenant_id).filter(email=former)
     invited.filter(accepted_at=None, revoked_at=None).update(revoked_at=at)
     invited.update(email=address, name="")
+    mail.forget(tenant_id=person.tenant_id, to=former)
     if not Membership.objects.filter(user_id=person.user_id).exists():
         _empty_account(person.user_id, pseudonym)
     person.name, person.email = pseudonym, address

@@ -46,7 +46,7 @@ SCHEDULE = (
     Periodic(
         "housekeeping.forget_old",
         timedelta(hours=1),
-        "drops used slots, answers kept for retries, old sessions, exports of a week ago",
+        "drops used slots, answers kept for retries, old sessions, exports of a week ago, what was sent a month ago",
     ),
     Periodic(
         "housekeeping.reseal_secrets",

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import clock
-from portal.api.fields import Flag, Id, Input, Text
+from portal.api.fields import Id, Input, Text
 from portal.api.people import PlaceInput, WithScope, places
 from portal.api.resources import Resource
 from tenancy import assignments
@@ -24,7 +24,6 @@ class AssignmentSerializer(WithScope):
     name = serializers.CharField()
     description = serializers.CharField()
     role = serializers.UUIDField(source="role_id")
-    email_notifications = serializers.BooleanField()
     created_at = serializers.DateTimeField()
 
 
@@ -41,7 +40,6 @@ class AssignmentInput(Input):
     role = Id(help_text="It cannot be changed later.")
     members = serializers.ListField(child=Id(), max_length=MOST_MEMBERS)
     scope = PlaceInput(many=True, required=False, help_text="All rooms where left out.")
-    email_notifications = Flag(required=False)
 
 
 class AssignmentChange(Input):
@@ -49,7 +47,6 @@ class AssignmentChange(Input):
     description = Text(allow_blank=True, max_length=300)
     members = serializers.ListField(child=Id(), max_length=MOST_MEMBERS)
     scope = PlaceInput(many=True, allow_null=True, help_text="Null for all rooms.")
-    email_notifications = Flag()
 
 
 class Assignments(Resource):

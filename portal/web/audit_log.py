@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from foundation import clock
+from foundation.errors import DomainError, NotValid
 from foundation.models import Job
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
@@ -23,7 +24,6 @@ from tenancy.audit_log import ACTORS, CATEGORIES, RESULTS, Asked, Names, events
 
 PAGE = 50
 EXPORTS_SHOWN = 5
-MOST_RUNNING = 5  # exports of one organisation at a time
 
 
 BY = {
@@ -142,13 +142,16 @@ def audit_start_export(request: TenantRequest) -> HttpResponse:
     """Of what the page is filtered to."""
     to = reverse("portal:audit-log")
     form = Filter(request.GET, zone=request.tenant.time_zone)
-    running = Job.objects.for_tenant(request.tenant).filter(
-        kind=audit_export.KIND, state__in=[Job.State.QUEUED, Job.State.RUNNING]
-    )
-    if running.count() >= MOST_RUNNING:
-        return htmx.done_here(request, "Five exports are being written already. Wait for one to end.", to=to)
+    if not form.is_valid():  # what cannot be read narrows nothing, and would export everything
+        wrong = " and ".join(str(form.fields[name].label) for name in form.errors if name in form.fields)
+        return htmx.refused(
+            request, NotValid(f"The filter {wrong} cannot be read. Set it right first."), to=to
+        )
     user = principal_of(request).user
-    audit_export.start(form.asked(), requested_by=user.id if user else None, at=clock.now())
+    try:
+        audit_export.start(form.asked(), requested_by=user.id if user else None, at=clock.now())
+    except DomainError as error:
+        return htmx.refused(request, error, to=to)
     return htmx.done_here(request, "The export is being written", to=to)
 
 

@@ -11,7 +11,8 @@ from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from foundation import clock, jobs
+from foundation import clock, jobs, outbox
+from foundation.errors import Conflict
 from insights import privacy as exports
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires, step_up
@@ -75,6 +76,13 @@ def collected() -> list[Collected]:
             f"{settings.AUDIT_KEEP_DAYS} days",
         ),
         Collected(
+            "Mail",
+            "Address and text of mail to the people who work here, such as invitations",
+            "To send it",
+            f"Until it is sent; that something was sent, {outbox.DONE_KEPT.days} days; "
+            f"what no mail server took, {outbox.DEAD_KEPT.days} days",
+        ),
+        Collected(
             "Exports",
             "Files you had written: the audit log, a person's data",
             "So that you can fetch them",
@@ -121,8 +129,11 @@ def privacy(request: TenantRequest) -> HttpResponse:
 @step_up
 def person_export(request: TenantRequest, person_id: UUID) -> HttpResponse:
     user = principal_of(request).user
-    exports.start(person_id, requested_by=user.id if user else None, at=clock.now())
     to = reverse("portal:person-detail", args=[person_id])
+    try:
+        exports.start(person_id, requested_by=user.id if user else None, at=clock.now())
+    except Conflict as error:
+        return htmx.refused(request, error, to=to)
     return htmx.done_here(request, "The file is being written", to=to)
 
 

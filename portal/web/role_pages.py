@@ -20,7 +20,7 @@ from portal.web import choices
 from portal.web.dialogs import confirm, form_view
 from portal.web.forms import Form, choose, posted
 from portal.web.people import offered_roles
-from portal.web.scopes import PlaceNames, ScopeForm
+from portal.web.scopes import PlaceNames, ScopeForm, say_unseen
 from tenancy import assignments, custom_roles
 from tenancy.custom_roles import OPERATORS_OWN
 from tenancy.models import Assignment, Person, Role, RoleAssignment
@@ -117,7 +117,7 @@ def role_delete(request: TenantRequest, role_id: UUID) -> HttpResponse:
         request,
         f"Delete the role {role.name}?",
         submit="Delete role",
-        explain="Only a role that nobody holds can be deleted.",
+        explain="Only a role that nobody holds can be deleted. Ended tokens and invitations of it leave their lists with it.",
         back=reverse("portal:role-detail", args=[role.id]),
         to=reverse("portal:role-list"),
         change=lambda: custom_roles.delete_role(role.id, at=clock.now()),
@@ -130,13 +130,7 @@ class AssignmentForm(ScopeForm):
     description = forms.CharField(label="What it is for", required=False, max_length=300)
     role = forms.ChoiceField(label="Role")
     members = forms.MultipleChoiceField(label="People", required=False, widget=forms.CheckboxSelectMultiple)
-    email_notifications = forms.BooleanField(
-        label="Mail them about tickets of these rooms", required=False, initial=True
-    )
-    field_order = (
-        *("name", "description", "role", "members"),
-        *("where", "groups", "rooms", "email_notifications"),
-    )
+    field_order = ("name", "description", "role", "members", "where", "groups", "rooms")
 
     def __init__(self, *args: Any, new: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -147,16 +141,18 @@ class AssignmentForm(ScopeForm):
         rows = Person.objects.for_tenant(current_tenant()).filter(ended_at=None).order_by("name", "id")
         known = [(str(key), name) for key, name in rows.values_list("id", "name")[: choices.OFFERED]]
         choose(self, "members", known)
+        offered = {key for key, _ in known}
+        self.unseen_members = [key for key in self.initial.get("members", ()) if key not in offered]
+        say_unseen(self, "members", len(self.unseen_members))
 
     def values(self, data: dict[str, Any]) -> dict[str, Any]:
         """As the domain takes them."""
         return {
             "name": data["name"],
             "description": data["description"],
-            "members": [UUID(key) for key in data["members"]],
+            "members": [UUID(key) for key in [*data["members"], *self.unseen_members]],
             "everywhere": data["everywhere"],
             "scope": data["places"],
-            "email_notifications": data["email_notifications"],
         }
 
 
@@ -183,9 +179,7 @@ def assignment_list(request: TenantRequest) -> HttpResponse:
         (each, places.text(each.everywhere, each.scope), list(members.get(each.id, {}).values()))
         for each in page
     ]
-    live = htmx.live(
-        [(each.id, each.name, where, names, each.email_notifications) for each, where, names in shown]
-    )
+    live = htmx.live([(each.id, each.name, where, names) for each, where, names in shown])
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
     return htmx.page(request, "people/assignment_list.html", {"page": page, "rows": shown}, live=live)
@@ -218,7 +212,6 @@ def assignment_edit(request: TenantRequest, assignment_id: UUID) -> HttpResponse
         "name": held.name,
         "description": held.description,
         "members": [str(each.id) for each in assignments.members_of(held)],
-        "email_notifications": held.email_notifications,
         **ScopeForm.initial_of(held.everywhere, held.scope),
     }
     form = AssignmentForm(posted(request), initial=kept, new=False)

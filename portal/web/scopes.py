@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Count
 
 from fleet.models import Room, RoomGroup
 from foundation.context import current_tenant
@@ -21,7 +22,10 @@ WHERE = (("all", "All rooms"), ("some", "Some room groups and rooms"))
 
 
 class ScopeForm(Form):
-    """`everywhere` and `places` of the cleaned data are what the domain takes."""
+    """`everywhere` and `places` of the cleaned data are what the domain takes.
+
+    What is held and cannot be shown (beyond what is offered, a retired room, rooms of one name) stays held.
+    """
 
     where = forms.ChoiceField(label="Where", choices=WHERE, initial="all", widget=forms.RadioSelect)
     groups = forms.MultipleChoiceField(
@@ -36,7 +40,14 @@ class ScopeForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choose(self, "groups", choices.groups())
+        offered = choices.groups()
+        choose(self, "groups", offered)
+        held = [(kind, UUID(str(key))) for kind, key in self.initial.get("held", ())]
+        shown = {("group", UUID(key)) for key, _ in offered}
+        shown |= {("room", key) for key in _rooms_shown(key for kind, key in held if kind == "room")}
+        self.unseen: list[Place] = [place for place in held if place not in shown]
+        for field, kind in (("groups", "group"), ("rooms", "room")):
+            say_unseen(self, field, sum(1 for each, _ in self.unseen if each == kind))
 
     def clean_rooms(self) -> list[UUID]:
         return rooms_named(self.cleaned_data["rooms"])
@@ -46,7 +57,7 @@ class ScopeForm(Form):
         data["everywhere"] = data.get("where") != "some"
         groups: list[Place] = [("group", UUID(key)) for key in data.get("groups", ())]
         rooms: list[Place] = [("room", key) for key in data.get("rooms") or ()]
-        data["places"] = [] if data["everywhere"] else [*groups, *rooms]
+        data["places"] = [] if data["everywhere"] else [*groups, *rooms, *self.unseen]
         if not data["everywhere"] and not data["places"] and not self.errors:
             self.add_error("groups", "Choose a room group, or name a room.")
         return data
@@ -59,6 +70,7 @@ class ScopeForm(Form):
             "where": "all" if everywhere else "some",
             "groups": [key for kind, key in scope if kind == "group"],
             "rooms": names_of_rooms(rooms),
+            "held": scope,
         }
 
 
@@ -79,9 +91,22 @@ def rooms_named(text: str) -> list[UUID]:
 
 
 def names_of_rooms(room_ids: Iterable[UUID]) -> str:
-    """The inverse: one name a line, by name."""
-    rooms = Room.objects.for_tenant(current_tenant()).filter(id__in=list(room_ids)).order_by("name", "id")
-    return "\n".join(rooms.values_list("name", flat=True))
+    """The inverse: one name a line, by name; only rooms that `rooms_named` would find."""
+    return "\n".join(sorted(_rooms_shown(room_ids).values()))
+
+
+def _rooms_shown(room_ids: Iterable[UUID]) -> dict[UUID, str]:
+    current = Room.objects.for_tenant(current_tenant()).current()
+    wanted = dict(current.filter(id__in=list(room_ids)).values_list("id", "name"))
+    same = current.filter(name__in=set(wanted.values())).order_by().values_list("name")
+    several = set(same.annotate(rooms=Count("id")).filter(rooms__gt=1).values_list("name", flat=True))
+    return {key: name for key, name in wanted.items() if name not in several}
+
+
+def say_unseen(form: Form, name: str, number: int) -> None:
+    if number:
+        field = form.fields[name]
+        field.help_text = f"{field.help_text} And {number} more, not shown here, that stay.".strip()
 
 
 class PlaceNames:

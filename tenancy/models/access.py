@@ -39,7 +39,9 @@ class Assignment(TenantModel):
     description = models.CharField(max_length=300, blank=True, default="")
     everywhere = models.BooleanField(default=True)
     scope = models.JSONField(default=list, blank=True)  # [["room" or "group", id], …]; empty where everywhere
-    email_notifications = models.BooleanField(default=True)
+    email_notifications = models.BooleanField(
+        default=True
+    )  # offered to nobody before there are notifications
     created_at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):
@@ -152,4 +154,5 @@ class Invitation(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return self.email
+        """Never the address: what is written of an invitation elsewhere outlives its erasure."""
+        return f"Invitation {self.id.hex[-6:].upper()}"

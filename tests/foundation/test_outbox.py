@@ -106,3 +106,16 @@ def test_a_delayed_entry_waits_for_undo(owner):
     assert outside.texts == []
     outbox.send_due({"probe": outside}, at=clock.now() + timedelta(seconds=9))
     assert outside.texts == ["mail"]
+
+
+def test_what_was_sent_is_forgotten_after_a_month_and_what_could_not_be_after_three(owner):
+    add(owner, "sent")
+    add(owner, "refused", lane="b")
+    add(owner, "waits", lane="c", delay=timedelta(days=400))
+    outside = Receiver(owner, None, outbox.Refused("never"))
+    outbox.send_due({"probe": outside}, at=clock.now())
+    left = []
+    for days in (29, 31, 91):
+        outbox.forget_old(at=clock.now() + timedelta(days=days))
+        left.append([text for text, _, _ in state_of(owner)])
+    assert left == [["sent", "refused", "waits"], ["refused", "waits"], ["waits"]]

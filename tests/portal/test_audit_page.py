@@ -12,11 +12,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from foundation import clock, jobs
+from foundation import clock, jobs, mail
 from foundation.context import tenant
-from foundation.models import Job, StoredFile
+from foundation.models import Job, OutboxEntry, StoredFile
 from tenancy import custom_roles, invitations
-from tenancy.models import AuditEvent, Person, Role, Tenant, User
+from tenancy.models import AuditEvent, Invitation, Person, Role, Tenant, User
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_place, make_room
 from tests.factories.sign_in import sign_in
@@ -139,11 +139,24 @@ def test_an_export_holds_what_the_page_was_filtered_to(customer, ingrid):
     assert {row["action"].split(".")[0] for row in rows} == {"role"}
 
 
-def test_no_more_than_five_exports_wait_at_once(customer, ingrid):
+@pytest.mark.parametrize("name", ["portal:audit-export", "portal:person-export"])
+def test_no_more_than_five_exports_of_a_kind_wait_at_once(customer, ingrid, manager, name):
+    url = reverse(name, args=[manager.id] if "person" in name else [])
     for _ in range(6):
-        ingrid.post(reverse("portal:audit-export"))
+        answer = ingrid.post(url, headers={"HX-Request": "true"})
+    assert "Five exports are being written already" in answer["HX-Trigger"]
+    assert '"tone": "bad"' in answer["HX-Trigger"]
     with tenant(customer.id):
         assert Job.objects.for_tenant(customer).count() == 5
+
+
+@pytest.mark.parametrize("query", ["category=nonsense", "since=yesterday", "actor=nobody", "by=robots"])
+def test_an_export_by_a_filter_that_cannot_be_read_is_refused(customer, ingrid, query):
+    answer = ingrid.post(f"{reverse('portal:audit-export')}?{query}", headers={"HX-Request": "true"})
+    assert "cannot be read" in answer["HX-Trigger"]
+    assert '"tone": "bad"' in answer["HX-Trigger"]
+    with tenant(customer.id):
+        assert not Job.objects.for_tenant(customer).exists()
 
 
 # Privacy -------------------------------------------------------------------------------------------------------
@@ -193,6 +206,38 @@ def test_the_erased_leave_a_pseudonym_everywhere_and_the_chain_of_the_log_whole(
     user.refresh_from_db()
     assert (user.is_active, user.name != "Tom Baker", user.email != email) == (False, True, True)
     assert toms.get("/rooms").status_code == 302
+
+
+def test_whoever_came_by_invitation_leaves_no_address_behind_when_erased(customer, ingrid):
+    """Neither in the log, nor in what was sent or waits to be."""
+    with tenant(customer.id):
+        role = Role.objects.for_tenant(customer).get(key="site_lead")
+        for address in ("nora@fjord.example", "other@fjord.example"):
+            invitations.invite(
+                email=address,
+                role_id=role.id,
+                link="https://rooms.example/i/",
+                by=None,
+                rights=None,
+                at=clock.now(),
+            )
+        held = Invitation.objects.for_tenant(customer).get(email="nora@fjord.example")
+        entry = OutboxEntry.objects.for_tenant(customer).order_by("id").first()
+        text = mail.text_of(entry.payload, tenant_id=customer.id)
+    secret = re.search(r"rooms\.example/i/(\S+)", text)[1]  # type: ignore[index]
+    nora = invitations.accept(secret, name="Nora Lind", password="ninety green rooms", at=clock.now())
+    assert "nora@fjord.example" in words(ingrid.get(f"{reverse('portal:audit-log')}?category=invitation"))
+    with tenant(customer.id):
+        person = Person.objects.for_tenant(customer).get(user=nora)
+    ingrid.post(reverse("portal:person-erase", args=[person.id]))
+    with tenant(customer.id):
+        log = json.dumps(list(AuditEvent.objects.for_tenant(customer).values()), default=str)
+        rows = json.dumps(list(OutboxEntry.objects.for_tenant(customer).values()), default=str)
+    assert str(held.id) in log
+    for kept in (log, rows, words(ingrid.get(reverse("portal:audit-log")))):
+        assert "nora@fjord.example" not in kept
+        assert "Nora Lind" not in kept
+    assert "other@fjord.example" in rows  # it still has to be sent
 
 
 def test_what_was_written_for_a_person_goes_with_them(customer, ingrid, at):

@@ -15,6 +15,7 @@ from fleet.models import Room
 from foundation import clock
 from foundation.context import tenant
 from foundation.models import OutboxEntry
+from tenancy import assignments
 from tenancy.models import (
     AuditEvent,
     BreakGlass,
@@ -22,6 +23,7 @@ from tenancy.models import (
     PartnerGrant,
     PendingAction,
     Person,
+    Role,
     Tenant,
     User,
 )
@@ -116,6 +118,29 @@ def test_a_partner_sees_its_rooms_only_and_the_log_names_it(customer, manager, r
     assert {event.actor_tenant_id for event in events} == {paul.home_id}
     log = words(manager.get(reverse("portal:audit-log")))
     assert "Paul Weber Outside, on a grant" in log
+
+
+def test_what_an_assignment_gives_a_partners_person_stays_when_the_terms_change(
+    customer, manager, rooms, paul, at
+):
+    grant = invite(manager)
+    pauls = join(grant, paul)
+    with tenant(customer.id):
+        person = Person.objects.for_tenant(customer).get(user=paul)
+        assignments.add(
+            role_id=Role.objects.for_tenant(customer).get(key="site_technician").id,
+            name="Night shift",
+            members=[person.id],
+            everywhere=False,
+            scope=[("room", rooms[1].id)],
+            by=None,
+            at=at,
+        )
+    terms = {"where": "some", "rooms": "Aurora", "approvals": ["rooms.modify"]}
+    assert manager.post(reverse("portal:partner-edit", args=[grant.id]), terms).status_code == 302
+    page = words(pauls.get("/rooms"))
+    assert "Aurora" in page
+    assert "Bjerk" in page
 
 
 def test_either_side_ends_it_and_the_next_click_is_refused(customer, manager, rooms, paul):

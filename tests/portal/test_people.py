@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from fleet import inventory, room_groups
 from foundation import clock, mail
 from foundation.context import tenant
 from foundation.ids import new_id
@@ -217,7 +219,6 @@ def test_an_assignment_gives_and_takes_for_all_its_members(customer, ingrid, roo
         "role": role_of(customer, "site_technician").id,
         "members": [tom.id, ana.id],
         "where": "all",
-        "email_notifications": "on",
     }
     assert ingrid.post(reverse("portal:assignment-add"), sent).status_code == 302
     assert [signed_in(each.user).get("/rooms").status_code for each in (tom, ana)] == [200, 200]
@@ -227,6 +228,57 @@ def test_an_assignment_gives_and_takes_for_all_its_members(customer, ingrid, roo
     assert [signed_in(each.user).get("/rooms").status_code for each in (tom, ana)] == [200, 403]
     ingrid.post(reverse("portal:assignment-remove", args=[made.id]))
     assert signed_in(tom.user).get("/rooms").status_code == 403
+
+
+def test_a_role_can_go_once_its_tokens_and_invitations_have_ended(customer, ingrid, now):
+    with tenant(customer.id):
+        role = custom_roles.add_role(name="Reception", permissions=["rooms.view"], by=None, at=now)
+    invite(ingrid, customer, "nora@example.com", role=role.id)
+    new_token(ingrid, customer, whose="service", role=role.id)
+    with tenant(customer.id):
+        held = Invitation.objects.for_tenant(customer).get()
+        token = ApiToken.objects.for_tenant(customer).get(role=role)
+    delete = reverse("portal:role-delete", args=[role.id])
+    assert "still has this role" in words(ingrid.post(delete))
+    ingrid.post(reverse("portal:invitation-revoke", args=[held.id]))
+    assert "still has this role" in words(ingrid.post(delete))
+    with tenant(customer.id):
+        assert ApiToken.objects.for_tenant(customer).filter(id=token.id).exists()
+    ingrid.post(reverse("portal:token-revoke", args=[token.id]))
+    assert ingrid.post(delete).status_code == 302
+    with tenant(customer.id):
+        assert not Role.objects.for_tenant(customer).filter(id=role.id).exists()
+
+
+def test_saving_an_assignment_drops_nobody_and_nothing_that_it_could_not_show(
+    customer, ingrid, rooms, at, monkeypatch
+):
+    tom, zoe = (make_person(customer, "", at=at, name=name) for name in ("Tom Baker", "Zoe Young"))
+    monkeypatch.setattr("portal.web.choices.OFFERED", 2)  # Ingrid and Tom; the default group and the first
+    with tenant(customer.id):
+        groups = [room_groups.add_group(name=name, at=at) for name in ("Alpha", "Omega")]
+        scope = [("group", groups[1].id), ("group", groups[0].id), ("room", rooms[0].id)]
+        held = assignments.add(
+            role_id=role_of(customer, "site_technician").id,
+            name="Night shift",
+            members=[tom.id, zoe.id],
+            everywhere=False,
+            scope=[*scope, ("room", rooms[1].id)],
+            by=None,
+            at=at,
+        )
+        inventory.retire_room(rooms[1].id, at=at)
+    url = reverse("portal:assignment-edit", args=[held.id])
+    page = words(ingrid.get(url))
+    assert "And 1 more, not shown here, that stay." in page
+    assert "Zoe Young" not in page
+    sent = {"name": "Night shift", "members": [tom.id], "where": "some", "rooms": "Aurora"}
+    assert ingrid.post(url, {**sent, "groups": [groups[0].id]}).status_code == 302
+    with tenant(customer.id):
+        held.refresh_from_db()
+        assert {person.name for person in assignments.members_of(held)} == {"Tom Baker", "Zoe Young"}
+        assert {UUID(key) for _, key in held.scope} == {*(key for _, key in scope), rooms[1].id}
+    assert "mail" not in words(ingrid.get(reverse("portal:assignment-list"))).lower()
 
 
 # Invitations ---------------------------------------------------------------------------------------------------

@@ -75,7 +75,8 @@ def test_a_mail_arrives_over_tls_and_with_its_secret(certificates, reach, at_onc
         reach(f"{'smtps' if at_once else 'smtp'}://greenroom:p%40ss%20word@localhost:{told.port}")
         sent = Sent(secret="grin_once")
         sent.send()
-    assert sent.row.state == "done"
+    row = sent.row
+    assert (row.state, row.payload, "fjord" in row.lane) == ("done", {}, False)
     (arrived,) = told.mails
     assert told.recipients == ["nora@fjord.example"]
     assert (arrived["From"], arrived["Subject"]) == (

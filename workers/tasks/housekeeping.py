@@ -8,7 +8,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.contrib.sessions.models import Session
 
-from foundation import clock, idempotency, jobs, partitions, rotation, secrets, slots
+from foundation import clock, idempotency, jobs, outbox, partitions, rotation, secrets, slots
 from foundation.context import tenant
 from tenancy import audit_retention, tenants
 
@@ -34,6 +34,7 @@ def forget_old() -> None:
         return
     slots.forget_old(at=at)
     jobs.forget_old(at=at)
+    outbox.forget_old(at=at)
     Session.objects.filter(expire_date__lt=at).delete()
     for tenant_id in idempotency.tenants_with_old(at=at):
         with tenant(tenant_id):
