@@ -191,7 +191,7 @@ def _cpu() -> Iterator[Callable[[], float]]:
 
 
 def _estate(rooms: int) -> Estate:
-    """A customer with 100 rooms a building, 10 buildings a city, 10 words a room; 3 in 100 rooms unhealthy."""
+    """A customer with 100 rooms a building, 10 buildings a city, 10 words a room; 6 in 100 rooms unhealthy, so that a page of them is full at either size."""
     from django.db import connection, transaction
 
     from fleet import inventory, room_groups
@@ -233,8 +233,8 @@ INSERT INTO fleet_room (id, tenant_id, place_id, site_id, name, resource_account
 SELECT gen_random_uuid(), %(tenant)s, site.id, site.id,
     initcap((string_to_array(%(a)s, ' '))[1 + n * 7 %% 10] || ' ' || (string_to_array(%(n)s, ' '))[1 + n / 10 * 3 %% 10])
         || ' ' || n,
-    'room' || n || '@example.com', 'medium', 'Europe/Oslo', '{}',
-    CASE WHEN n %% 100 < 3 THEN 'unhealthy' WHEN n %% 100 = 3 THEN 'unmonitored' ELSE 'healthy' END,
+    'room' || n || '@example.com', CASE WHEN n %% 10 = 0 THEN 'large' ELSE 'medium' END, 'Europe/Oslo', '{}',
+    CASE WHEN n %% 100 < 6 THEN 'unhealthy' WHEN n %% 100 = 6 THEN 'unmonitored' ELSE 'healthy' END,
     %(at)s, 0, 0, '', n, %(at)s
 FROM generate_series(0, %(rooms)s - 1) n JOIN site ON site.number = n / 100
 ON CONFLICT DO NOTHING
@@ -249,8 +249,8 @@ FROM fleet_room room JOIN site ON site.id = room.site_id CROSS JOIN LATERAL unne
 ON CONFLICT DO NOTHING
 """
 MEMBERS = """
-INSERT INTO fleet_roomgroupmember (id, tenant_id, group_id, room_id)
-SELECT gen_random_uuid(), tenant_id, %(group)s, id FROM fleet_room
+INSERT INTO fleet_roomgroupmember (id, tenant_id, group_id, room_id, by_hand, by_rule)
+SELECT gen_random_uuid(), tenant_id, %(group)s, id, true, false FROM fleet_room
 WHERE tenant_id = %(tenant)s AND version %% %(every)s = 0
 ON CONFLICT DO NOTHING
 """

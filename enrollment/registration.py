@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -19,7 +20,7 @@ from enrollment.errors import EnrollmentRefused, NotWaiting
 from enrollment.hardware import Hardware
 from enrollment.identification import Identified, Verdict
 from enrollment.models import EnrollmentKey
-from fleet import faults, health, inventory, notices, search
+from fleet import faults, group_rules, health, history, inventory, notices, search
 from fleet.errors import Missing
 from fleet.models import Device, MonitoringSettings, Room
 from foundation.errors import NotValid, violated_constraint
@@ -84,6 +85,7 @@ def enroll(key: EnrollmentKey, applying: Application, *, address: str | None, at
             "serial", "Another device has this serial number.", field="hardware.serial"
         ) from error
     identification.remember(device, applying.hardware)
+    search.index_devices([device.id])
     token = credentials.issue(device, public_key=applying.public_key, at=at)
     audit.record("device.enroll", device, tenant_id=device.tenant_id, at=at, after=_told(device, found, key))
     if found.verdict is not Verdict.KNOWN:
@@ -126,6 +128,7 @@ def accept(device: Device, *, room: Room, at: datetime) -> Device:
         _leave(former, at=at)
     before, old_room_id = device.status, device.room_id
     _watch(device, room, at=at)
+    _went(device, from_room=old_room_id, to_room=room.id, at=at)
     faults.end_fault(device, COPY, at=at)  # a person has looked
     _rooms_changed({room.id, old_room_id, *(former.room_id for former in replaced)}, at=at)
     after = {"status": device.status, "room": room.name, "replaces": [former.name for former in replaced]}
@@ -150,6 +153,7 @@ def move(device: Device, *, room: Room, at: datetime) -> Device:
     before = {"room": device.room.name if device.room else None}
     old_room_id, device.room = device.room_id, room
     device.save(update_fields=["room"])
+    _went(device, from_room=old_room_id, to_room=room.id, at=at)
     notices.devices_changed([device.id], tenant_id=device.tenant_id, at=at)
     _rooms_changed({old_room_id, room.id}, at=at)
     audit.record(
@@ -167,6 +171,7 @@ def unenroll(device: Device, *, at: datetime) -> Device:
     if device.status != Status.UNENROLLED:
         _leave(device, at=at)
         _rooms_changed({device.room_id}, at=at)
+        search.index_devices([device.id])
     return device
 
 
@@ -242,6 +247,7 @@ def _let_in(device: Device, key: EnrollmentKey, applying: Application, *, at: da
     if key.approval == EnrollmentKey.Approval.AUTO:
         room = _wanted_room(device, key, applying, at=at)
         _check_country(room)
+        _went(device, from_room=device.room_id, to_room=room.id, at=at)
         _watch(device, room, at=at)
         _rooms_changed({room.id}, at=at)
     elif device.status != Status.ONBOARDING:
@@ -280,15 +286,23 @@ def _leave(device: Device, *, at: datetime) -> None:
     device.save(update_fields=["status", "status_since", "next_due_at", "silent_since"])
     notices.devices_changed([device.id], tenant_id=device.tenant_id, at=at)
     faults.end_fault(device, COPY, at=at)
+    _went(device, from_room=device.room_id, to_room=None, at=at)
     credentials.revoke(device, at=at)
     after = {"status": device.status}
     audit.record("device.unenroll", device, tenant_id=device.tenant_id, at=at, before=before, after=after)
+
+
+def _went(device: Device, *, from_room: UUID | None, to_room: UUID | None, at: datetime) -> None:
+    """Into the history of the rooms it left and came to."""
+    events = history.went(device.name, from_room=from_room, to_room=to_room)
+    history.write(events, tenant_id=device.tenant_id, at=at)
 
 
 def _rooms_changed(room_ids: Iterable[Any], *, at: datetime) -> None:
     touched = sorted(room_id for room_id in set(room_ids) if room_id is not None)
     search.index_rooms(touched)
     health.refresh_many(touched, at=at)
+    group_rules.follow(touched, at=at)
 
 
 def _held(devices: list[Device]) -> list[Device]:

@@ -28,3 +28,9 @@ class StillInUse(Conflict):
     """Other things depend on it."""
 
     code = "in_use"
+
+
+class WrongState(Conflict):
+    """It is not at the point where this can be done."""
+
+    code = "wrong_state"

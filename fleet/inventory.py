@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from fleet import counters, expectations, health, notices, scope, search, validation
+from fleet import counters, expectations, group_rules, health, history, notices, scope, search, validation
 from fleet.errors import AlreadyThere, ChangedMeanwhile, Missing, StillInUse
 from fleet.models import Device, Place, Room, RoomGroup, RoomGroupMember
 from fleet.place_tree import add_place, arrivals, edit_place, move_place, place, site_of
@@ -44,6 +44,9 @@ SUPPRESSION_ENDS = "room.suppression_ends"  # kind of timer; its handler is supp
 LONGEST_SUPPRESSION = timedelta(days=366)
 MOST_SEATS = 10_000
 WORDED = frozenset({"name", "resource_account", "place", "licence", "labels"})  # what search looks at
+RULED = frozenset(
+    {"place", "name", "resource_account", "room_type", "capacity", "licence", "labels"}
+)  # what rules of groups look at
 _TAKEN = {
     "fleet_room_one_per_name": ("There is already a room of this name here.", "name"),
     "fleet_room_one_per_account": ("Another room has this resource account.", "resource_account"),
@@ -53,6 +56,16 @@ _TAKEN = {
 def room(room_id: UUID, *, field: str | None = None) -> Room:
     """Raises Missing, which names `field`; a retired room is missing too."""
     return _current(Room.objects.for_tenant(current_tenant()).filter(id=room_id), field=field)
+
+
+def room_or_former(room_id: UUID) -> Room:
+    """A retired room too, whose history can be looked at. Raises Missing."""
+    found: Room | None = (
+        Room.objects.for_tenant(current_tenant()).filter(id=room_id).select_related("place").first()
+    )
+    if found is None:
+        raise Missing("room")
+    return found
 
 
 def add_room(
@@ -101,6 +114,7 @@ def add_room(
         RoomGroupMember(tenant_id=tenant_id, group=group, room=made) for group in groups
     )
     search.index_rooms([made.id])
+    group_rules.follow([made.id], at=at)
     counters.add(counters.room_change(tenant_id, before=None, after=(made.state, made.site_id)))
     audit.record("room.create", made, tenant_id=tenant_id, at=at, after=_facts(made))
     return made
@@ -167,6 +181,12 @@ def edit_room(
         counters.add(moved)
     if WORDED & set(different):
         search.index_rooms([changed.id])
+    if set(different) & RULED:
+        group_rules.follow([changed.id], at=at)
+    if "place" in different:
+        notices.rooms_moved([changed.id], tenant_id=changed.tenant_id, at=at)
+        stood = history.Event(changed.id, history.Kind.MOVED, before["place"])
+        history.write([stood], tenant_id=changed.tenant_id, at=at)
     audit.record(
         "room.move" if different[0] == "place" else "room.update",
         changed,
@@ -176,6 +196,11 @@ def edit_room(
         after={name: after[name] for name in different},
     )
     return changed
+
+
+def checked(name: str, value: Any) -> Any:
+    """One property of a room as it is kept. Raises NotValid."""
+    return _CHECKS[name](value)
 
 
 def retire_room(room_id: UUID, *, at: datetime) -> Room:
@@ -196,6 +221,7 @@ def retire_room(room_id: UUID, *, at: datetime) -> Room:
     timers.clear_timer(SUPPRESSION_ENDS, str(retired.id), tenant_id=retired.tenant_id)
     counters.add(counters.room_change(retired.tenant_id, before=(retired.state, retired.site_id), after=None))
     audit.record("room.retire", retired, tenant_id=retired.tenant_id, at=at)
+    history.write([history.Event(retired.id, history.Kind.RETIRED)], tenant_id=retired.tenant_id, at=at)
     return retired
 
 

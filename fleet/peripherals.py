@@ -1,4 +1,7 @@
-"""What is attached to a device, from its inventory document: each thing a row that outlives being unplugged."""
+"""What is attached to a device, from its inventory document: each thing a row that outlives being unplugged.
+
+A thing with a serial number that turns up at another device has moved: its row goes along, and the rooms remember.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from fleet import history, scope, search
 from fleet.models import Device, Peripheral
 from foundation.errors import NotValid
 from tenancy import audit
@@ -24,6 +28,9 @@ _COLUMNS = {
     "serial": 64,
     "firmware": 40,
 }
+LATELY = timedelta(days=1)
+MOST_MOVES = 2  # within a day; then two things have one number
+PLACEHOLDERS = frozenset({"0123456789", "123456789", "1234567890", "12345678", "123456", "012345678"})
 _LONGEST_TEXT = 1_000  # what is longer than its column is cut, what is longer than this is a mistake
 _LISTS = {"peripherals": MOST_PERIPHERALS, "displays": MOST_DISPLAYS}
 
@@ -49,6 +56,10 @@ def store_inventory(device: Device, document: Mapping[str, Any], *, digest: str,
     # Its next heartbeat is compared with what it called this state: how it digests is its own affair.
     rows.update(inventory=dict(document), inventory_digest=told if isinstance(told, str) and told else digest)
     changes = _apply(device, found, {name for name in _LISTS if document.get(name) is not None}, at=at)
+    if device.room_id is not None:  # its addresses are words of the room too
+        search.index_rooms([device.room_id])
+    else:
+        search.index_devices([device.id])
     if any(changes.values()):
         audit.record(
             "device.inventory",
@@ -92,9 +103,15 @@ def _apply(
     known = {row.identity: row for row in rows.filter(device=device)}
     added: list[Peripheral] = []
     changed: list[Peripheral] = []
-    names: dict[str, list[str]] = {"added": [], "unplugged": [], "back": []}
-    for each in found:
+    names: dict[str, list[str]] = {"added": [], "unplugged": [], "back": [], "moved_here": []}
+    told_of = list(found)
+    elsewhere = _elsewhere(device, [each for each in told_of if each.identity not in known], at=at)
+    for each in told_of:
         row = known.pop(each.identity, None)
+        if row is None and each.identity in elsewhere:
+            row = elsewhere[each.identity]
+            _move(row, device, each.identity, at=at)
+            names["moved_here"].append(_name(row))
         if row is None:
             row = Peripheral(
                 tenant_id=device.tenant_id,
@@ -123,8 +140,80 @@ def _apply(
             changed.append(row)
     rows.bulk_create(added)
     if changed:
-        rows.bulk_update(changed, ["connected", "last_seen_at", *_COLUMNS])
+        rows.bulk_update(
+            changed,
+            [*("connected", "last_seen_at", "device", "identity", "moved_at", "moves_lately"), *_COLUMNS],
+        )
+    search.index_peripherals([*added, *changed])
     return names
+
+
+@scope.whole()
+def _elsewhere(device: Device, new: list[Attached], *, at: datetime) -> dict[str, Peripheral]:
+    """Rows of other devices that are things this device names for the first time, by their identity here.
+
+    Only what a serial number tells apart: a number several have, or that went to and fro within a day, tells nothing.
+    """
+    wanted = {
+        _mark(each.values): each.identity
+        for each in new
+        if each.connected and _tells_apart(each.values["serial"])
+    }
+    if not wanted:
+        return {}
+    rows = Peripheral.objects.for_tenant(device.tenant_id).exclude(device=device)
+    named = rows.filter(serial__in={mark[-1] for mark in wanted}).select_related("device")
+    found: dict[str, list[Peripheral]] = {}
+    for row in named.select_for_update(no_key=True, of=("self",)).order_by("id"):
+        mark = _mark({column: getattr(row, column) for column in _COLUMNS})
+        if mark in wanted:
+            found.setdefault(wanted[mark], []).append(row)
+    return {
+        identity: of[0]
+        for identity, of in found.items()
+        if len(of) == 1 and not (of[0].moves_lately >= MOST_MOVES and _is_lately(of[0], at=at))
+    }
+
+
+def _move(row: Peripheral, device: Device, identity: str, *, at: datetime) -> None:
+    former = row.device
+    row.moves_lately = row.moves_lately + 1 if _is_lately(row, at=at) else 1
+    row.device, row.identity, row.moved_at, row.connected = device, identity, at, True
+    kinds = history.Kind
+    history.write(
+        history.went(
+            str(row),
+            from_room=former.room_id,
+            to_room=device.room_id,
+            came=kinds.PERIPHERAL_CAME,
+            left=kinds.PERIPHERAL_LEFT,
+        ),
+        tenant_id=device.tenant_id,
+        at=at,
+    )
+    audit.record(
+        "peripheral.move",
+        row,
+        tenant_id=device.tenant_id,
+        at=at,
+        before={"device": former.name},
+        after={"device": device.name},
+    )
+
+
+def _is_lately(row: Peripheral, *, at: datetime) -> bool:
+    return row.moved_at is not None and at - row.moved_at < LATELY
+
+
+def _mark(values: Mapping[str, str]) -> tuple[str, ...]:
+    """What is the same of a thing wherever it is plugged in."""
+    return tuple(values[column] for column in ("kind", "vendor_id", "product_id", "make", "model", "serial"))
+
+
+def _tells_apart(serial: str) -> bool:
+    """Not what makers leave in all of a series, such as 0000000001 or 0123."""
+    signs = [sign for sign in serial.casefold() if sign.isalnum()]
+    return len(signs) >= 5 and len(set(signs)) >= 3 and serial not in PLACEHOLDERS
 
 
 def _entries(document: Mapping[str, Any], name: str, most: int) -> list[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
-from fleet import counters, scope, search, validation
+from fleet import counters, group_rules, notices, scope, search, validation
 from fleet.errors import AlreadyThere, Missing
 from fleet.models import Device, Place, Room
 from foundation.context import current_tenant
@@ -63,7 +63,7 @@ def add_place(
     """
     scope.refuse_part("Adding a place")
     tenant_id = current_tenant()
-    _lock_tree(tenant_id)
+    lock(tenant_id)
     above = place(parent_id, field="parent") if parent_id else None
     _check_level(kind, above)
     zone = time_zone or (above.time_zone if above else Tenant.objects.get(id=tenant_id).time_zone)
@@ -85,7 +85,7 @@ def add_place(
 def arrivals(*, at: datetime) -> Place:
     """The place for rooms nobody has sorted in, made when first needed."""
     tenant_id = current_tenant()
-    _lock_tree(tenant_id)
+    lock(tenant_id)
     there: Place | None = (
         Place.objects.for_tenant(tenant_id).filter(parent=None, name=ARRIVALS, retired_at=None).first()
     )
@@ -106,7 +106,7 @@ def edit_place(
     """
     scope.refuse_part("Changing a place")
     tenant_id = current_tenant()
-    _lock_tree(tenant_id)
+    lock(tenant_id)
     changed = place(place_id)
     before, old_country = _facts(changed), changed.country_code
     if name is not None:
@@ -126,6 +126,8 @@ def edit_place(
     _follow_country(changed, old_country)
     if before["name"] != after["name"]:
         _follow_tree(changed)
+    if before["name"] != after["name"] or before["country_code"] != after["country_code"]:
+        group_rules.follow(_rooms_below(changed), at=at)
     different = [name for name in before if before[name] != after[name]]
     audit.record(
         "place.update",
@@ -146,7 +148,7 @@ def move_place(place_id: UUID, *, parent_id: UUID | None, at: datetime) -> Place
     """
     scope.refuse_part("Moving a place")
     tenant_id = current_tenant()
-    _lock_tree(tenant_id)
+    lock(tenant_id)
     moved = place(place_id)
     above = place(parent_id, field="parent") if parent_id else None
     if moved.parent_id == parent_id:
@@ -164,8 +166,11 @@ def move_place(place_id: UUID, *, parent_id: UUID | None, at: datetime) -> Place
     _save_under_its_name(moved)
     _follow_country(moved, old_country)
     _follow_tree(moved)
+    rooms = _rooms_below(moved)
+    group_rules.follow(rooms, at=at)
+    notices.rooms_moved(rooms, tenant_id=tenant_id, at=at)
     audit.record(
-        "place.update",
+        "place.move",
         moved,
         tenant_id=tenant_id,
         at=at,
@@ -175,8 +180,8 @@ def move_place(place_id: UUID, *, parent_id: UUID | None, at: datetime) -> Place
     return moved
 
 
-def _lock_tree(tenant_id: UUID) -> None:
-    """Held to the end of the transaction, and taken again without harm."""
+def lock(tenant_id: UUID) -> None:
+    """Of the customer's tree: held to the end of the transaction, and taken again without harm."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, zlib.crc32(tenant_id.bytes) - 2**31])
 
@@ -242,6 +247,11 @@ def _refuse_country(changed: Place, old_country: str, *, field: str) -> None:
     devices = Device.objects.for_tenant(changed.tenant_id).filter(retired_at=None)
     if devices.exclude(status=Device.Status.UNENROLLED).filter(room__place__in=below).exists():
         raise NotValid(f"{reason} Unenroll the devices of its rooms first.", field=field)
+
+
+def _rooms_below(top: Place) -> list[UUID]:
+    rooms = Room.objects.for_tenant(top.tenant_id).current().filter(place_id__in=below(top.id))
+    return list(rooms.values_list("id", flat=True))
 
 
 def _follow_tree(top: Place) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from fleet import scope, validation
+from fleet import notices, scope, validation
 from fleet.errors import AlreadyThere, Missing, StillInUse
 from fleet.models import MonitoringSettings, Room, RoomGroup, RoomGroupMember
 from foundation.context import current_tenant, tenant
@@ -77,7 +77,7 @@ def edit_group(
     group_id: UUID, *, name: str | None = None, description: str | None = None, at: datetime
 ) -> RoomGroup:
     """Change what is given. Raises Missing, NotValid, AlreadyThere."""
-    changed = _held(group_id)
+    changed = held(group_id)
     before = {"name": changed.name, "description": changed.description}
     changed.name = changed.name if name is None else _name(name)
     changed.description = changed.description if description is None else _description(description)
@@ -90,7 +90,7 @@ def edit_group(
 
 def delete_group(group_id: UUID, *, at: datetime) -> None:
     """Its rooms stay. Raises Missing, and StillInUse for the default group or while something names it."""
-    gone = _held(group_id)
+    gone = held(group_id)
     if gone.is_default:
         raise StillInUse("The default group cannot be deleted: new rooms go there.")
     try:
@@ -103,10 +103,11 @@ def delete_group(group_id: UUID, *, at: datetime) -> None:
 
 def add_members(group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> int:
     """Put rooms into a group; those in it already stay. Returns how many are new. Raises Missing, NotValid."""
-    into = _held(group_id)
+    into = held(group_id)
     wanted = _rooms(room_ids)
     members = RoomGroupMember.objects.for_tenant(into.tenant_id)
     there = set(members.filter(group=into, room_id__in=wanted).values_list("room_id", flat=True))
+    members.filter(group=into, room_id__in=wanted, by_hand=False).update(by_hand=True)
     new = [room_id for room_id in wanted if room_id not in there]
     members.bulk_create(RoomGroupMember(tenant_id=into.tenant_id, group=into, room_id=each) for each in new)
     if new:
@@ -116,16 +117,53 @@ def add_members(group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> in
 
 
 def remove_members(group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> int:
-    """Take rooms out of a group; those not in it are no error. Returns how many went. Raises Missing, NotValid."""
-    out_of = _held(group_id)
+    """Take rooms out of a group; those not in it are no error. Returns how many went.
+
+    Raises Missing, NotValid, and StillInUse for rooms the group's rule puts there.
+    """
+    out_of = held(group_id)
     wanted = _rooms(room_ids)
     members = RoomGroupMember.objects.for_tenant(out_of.tenant_id).filter(group=out_of, room_id__in=wanted)
-    gone = list(members.values_list("room_id", flat=True))
-    members.delete()
+    if members.filter(by_rule=True, by_hand=False).exists():
+        raise StillInUse("The rule of this group puts the room here. Change the rule, or the room.")
+    members.filter(by_rule=True).update(by_hand=False)
+    leaving = members.filter(by_rule=False)
+    gone = list(leaving.values_list("room_id", flat=True))
+    leaving.delete()
     if gone:
         removed = {"removed": [str(each) for each in gone]}
         audit.record("group.members", out_of, tenant_id=out_of.tenant_id, at=at, before=removed)
     return len(gone)
+
+
+def change_members(
+    group_id: UUID, *, added: Iterable[UUID] = (), removed: Iterable[UUID] = (), at: datetime
+) -> None:
+    """Put rooms into a group and take others out, as many as there are, of an edit that has checked them.
+
+    Those the group's rule puts there stay. What is quiet on the group's account follows by notice. Raises Missing.
+    """
+    of = held(group_id)
+    members = RoomGroupMember.objects.for_tenant(of.tenant_id).filter(group=of)
+    come, gone = list(added), list(removed)
+    members.filter(room_id__in=come, by_hand=False).update(by_hand=True)
+    there = set(members.filter(room_id__in=come).values_list("room_id", flat=True))
+    RoomGroupMember.objects.for_tenant(of.tenant_id).bulk_create(
+        (
+            RoomGroupMember(tenant_id=of.tenant_id, group=of, room_id=each)
+            for each in come
+            if each not in there
+        ),
+        batch_size=MOST_AT_ONCE,
+    )
+    members.filter(room_id__in=gone, by_rule=True).update(by_hand=False)
+    members.filter(room_id__in=gone, by_rule=False).delete()
+    values = {
+        name: [str(each) for each in rooms] for name, rooms in (("added", come), ("removed", gone)) if rooms
+    }
+    if values:
+        audit.record("group.members", of, tenant_id=of.tenant_id, at=at, after=values)
+        notices.regrouped(of.id, [*come, *gone], tenant_id=of.tenant_id, at=at)
 
 
 def groups_of(room_id: UUID) -> list[RoomGroup]:
@@ -144,13 +182,13 @@ def _rooms(room_ids: Iterable[UUID]) -> list[UUID]:
     return wanted
 
 
-def _held(group_id: UUID) -> RoomGroup:
-    """Locked: changes of one group's members follow each other."""
+def held(group_id: UUID) -> RoomGroup:
+    """Raises Missing. Locked: changes of one group's members follow each other."""
     groups = RoomGroup.objects.for_tenant(current_tenant()).filter(id=group_id)
-    held: RoomGroup | None = groups.select_for_update(no_key=True).first()
-    if held is None:
+    found: RoomGroup | None = groups.select_for_update(no_key=True).first()
+    if found is None:
         raise Missing("group", field="group")
-    return held
+    return found
 
 
 def _save(changed: RoomGroup, *, new: bool = False) -> None:

@@ -1,22 +1,23 @@
-"""Finding rooms by words: each word of a query is the beginning of a word of the room.
+"""Finding rooms, devices and equipment by words: each word of a query is the beginning of a word of the thing.
 
-The words of a room (its name, account and places, and the name, make, model and serial of its devices) are folded
-and kept as rows by whoever changes them. They are found by range: under row-level security neither LIKE nor
-lower() reaches an index.
+The words of a room (its name, account and places, and what its devices are called, with their addresses), of a device
+and of a peripheral are folded and kept as rows by whoever changes them. They are found by range: under row-level
+security neither LIKE nor lower() reaches an index.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, Model, OuterRef, QuerySet
 
-from fleet.models import Device, Room, RoomWord
+from fleet.models import Device, Peripheral, Room, RoomWord, ThingWord
 from fleet.models.places import RoomQuerySet
 from foundation.context import current_tenant
 from foundation.narrowing import is_narrowed
@@ -25,6 +26,9 @@ MAX_WORD = 64
 MAX_QUERY_WORDS = 8  # the rest of a longer query is not looked at
 BATCH = 1_000
 LABEL = "#"  # begins the mark of a label
+MOST_ADDRESSES = 16  # of one device
+Thing = TypeVar("Thing", bound=Model)
+Kept = TypeVar("Kept", RoomWord, ThingWord)
 _LETTERS = str.maketrans(  # letters that have no decomposition, as people without that key type them
     {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th", "ħ": "h"}
 )
@@ -104,34 +108,113 @@ SELECT word FROM found LIMIT %s
 """
 
 
+def matching_things(things: QuerySet[Thing], kind: str, query: str) -> QuerySet[Thing]:
+    """The same for devices, peripherals or assets. `kind`: of ThingWord."""
+    wanted = words_of(query)[:MAX_QUERY_WORDS]
+    if not wanted:
+        return things.none() if query.strip() else things
+    for word in _longest_only(wanted):
+        hits = ThingWord.objects.filter(
+            tenant_id=OuterRef("tenant_id"),
+            kind=kind,
+            thing_id=OuterRef("id"),
+            word__gte=word,
+            word__lt=_after(word),
+        )
+        things = things.filter(Exists(hits))
+    return things
+
+
 def index_rooms(room_ids: Iterable[UUID]) -> int:
-    """Write the words of rooms of the entered tenants anew; returns how many rows changed.
+    """Write the words of rooms of the entered tenants and of their devices anew; returns how many rows changed.
 
     For whoever changes a room, its places, or what its devices are called. May be repeated; a retired room has none.
     """
     changed = 0
     for some in _in_batches(room_ids):
+        wanted = _words_of_rooms(some)
         kept: dict[UUID, dict[str, UUID]] = defaultdict(dict)
         for row_id, room_id, word in RoomWord.objects.filter(room_id__in=some).values_list(
             "id", "room_id", "word"
         ):
             kept[room_id][word] = row_id
-        gone: list[UUID] = []
-        come: list[RoomWord] = []
-        for (tenant_id, room_id), words in _wanted_words(some).items():
-            gone += [row_id for word, row_id in kept[room_id].items() if word not in words]
-            come += [
-                RoomWord(tenant_id=tenant_id, room_id=room_id, word=word)
-                for word in sorted(words - kept[room_id].keys())
-            ]
-        if gone:
-            RoomWord.objects.filter(id__in=gone).delete()
-        RoomWord.objects.bulk_create(come, batch_size=BATCH, ignore_conflicts=True)
-        changed += len(gone) + len(come)
+        changed += _keep(
+            RoomWord,
+            wanted,
+            kept,
+            lambda tenant_id, key, word: RoomWord(tenant_id=tenant_id, room_id=key, word=word),
+        )
+        devices = Device.objects.filter(room_id__in=some).values_list("id", flat=True)
+        changed += index_devices(list(devices))
     return changed
 
 
-def _wanted_words(room_ids: list[UUID]) -> dict[tuple[UUID, UUID], set[str]]:
+def index_devices(device_ids: Iterable[UUID]) -> int:
+    """The same for devices alone: those that stand in no room yet. One that is unenrolled or retired has no words."""
+    changed = 0
+    for some in _in_batches(device_ids):
+        wanted: dict[tuple[UUID, UUID], set[str]] = {}
+        for row in _told(Device.objects.filter(id__in=some)):
+            gone = row["retired_at"] or row["status"] == Device.Status.UNENROLLED
+            room = f"{row['room_name'] or row['wanted_room']} {row['account'] or row['wanted_account']}"
+            wanted[(row["tenant_id"], row["id"])] = set() if gone else {*_device_words(row), *words_of(room)}
+        changed += index_things(ThingWord.Kind.DEVICE, wanted)
+    return changed
+
+
+def index_peripherals(peripherals: Iterable[Peripheral]) -> int:
+    """The words of equipment: what it is, its maker and model, serial number and USB ids."""
+    return index_things(
+        ThingWord.Kind.PERIPHERAL,
+        {
+            (each.tenant_id, each.id): {
+                *words_of(f"{each.kind} {each.make} {each.model} {each.vendor_id} {each.product_id}"),
+                *serial_words(each.serial),
+            }
+            for each in peripherals
+        },
+    )
+
+
+def index_things(kind: str, wanted: Mapping[tuple[UUID, UUID], set[str]]) -> int:
+    """Keep `wanted` words, by (tenant, id), for things of one kind; an empty set forgets a thing's words."""
+    kept: dict[UUID, dict[str, UUID]] = defaultdict(dict)
+    rows = ThingWord.objects.filter(thing_id__in=[key for _, key in wanted])
+    for row_id, thing_id, word in rows.values_list("id", "thing_id", "word"):
+        kept[thing_id][word] = row_id
+    return _keep(
+        ThingWord,
+        wanted,
+        kept,
+        lambda tenant_id, key, word: ThingWord(tenant_id=tenant_id, kind=kind, thing_id=key, word=word),
+    )
+
+
+def serial_words(serial: str) -> set[str]:
+    """Also as typed without its dashes."""
+    words = words_of(serial)
+    return {*words, "".join(words)[:MAX_WORD]} - {""}
+
+
+def _keep(
+    model: type[Kept],
+    wanted: Mapping[tuple[UUID, UUID], set[str]],
+    kept: Mapping[UUID, dict[str, UUID]],
+    make: Any,
+) -> int:
+    gone: list[UUID] = []
+    come: list[Kept] = []
+    for (tenant_id, key), words in wanted.items():
+        there = kept.get(key, {})
+        gone += [row_id for word, row_id in there.items() if word not in words]
+        come += [make(tenant_id, key, word) for word in sorted(words - there.keys())]
+    if gone:
+        model.objects.filter(id__in=gone).delete()
+    model.objects.bulk_create(come, batch_size=BATCH, ignore_conflicts=True)
+    return len(gone) + len(come)
+
+
+def _words_of_rooms(room_ids: list[UUID]) -> dict[tuple[UUID, UUID], set[str]]:
     wanted: dict[tuple[UUID, UUID], set[str]] = {}
     rooms = Room.objects.filter(id__in=room_ids).values_list(
         "tenant_id", "id", "name", "resource_account", "place__full_name", "licence", "labels", "retired_at"
@@ -140,17 +223,50 @@ def _wanted_words(room_ids: list[UUID]) -> dict[tuple[UUID, UUID], set[str]]:
         texts = "" if retired_at else f"{name} {account} {place} {licence} {' '.join(labels)}"
         marks = () if retired_at else map(label_mark, labels)
         wanted[(tenant_id, room_id)] = {*words_of(texts), *marks}
-    devices = Device.objects.filter(room_id__in=room_ids, retired_at=None).exclude(
-        status=Device.Status.UNENROLLED
-    )
-    for tenant_id, room_id, name, make, model, serial in devices.values_list(
-        "tenant_id", "room_id", "name", "make", "model", "serial_number"
-    ):
-        words = wanted.get((tenant_id, room_id))
-        if words is not None:
-            words.update(words_of(f"{name} {make} {model} {serial}"))
-            words.update(words_of("".join(words_of(serial))))  # typed without its dashes
+    devices = Device.objects.filter(room_id__in=room_ids, retired_at=None)
+    for row in _told(devices.exclude(status=Device.Status.UNENROLLED)):
+        words = wanted.get((row["tenant_id"], row["room_id"]))
+        if words:
+            words.update(_device_words(row))
     return wanted
+
+
+def _told(devices: QuerySet[Device]) -> Iterable[dict[str, Any]]:
+    rows: Iterable[dict[str, Any]] = devices.values(
+        *(
+            "id",
+            "tenant_id",
+            "room_id",
+            "name",
+            "make",
+            "model",
+            "serial_number",
+            "macs",
+            "status",
+            "retired_at",
+        ),
+        *("wanted_room", "wanted_account"),
+        room_name=F("room__name"),
+        account=F("room__resource_account"),
+        network=F("inventory__network"),
+    )
+    return rows
+
+
+def _device_words(row: Mapping[str, Any]) -> set[str]:
+    words = {*words_of(f"{row['name']} {row['make']} {row['model']}"), *serial_words(row["serial_number"])}
+    for address in {*row["macs"], *_addresses(row["network"])}:
+        words.update(serial_words(address) if ":" in address else words_of(address))
+    return words
+
+
+def _addresses(network: Any) -> Iterator[str]:
+    """Of an inventory document, which may hold anything: IP and MAC addresses of its interfaces."""
+    for interface in (network if isinstance(network, list) else [])[:MOST_ADDRESSES]:
+        if isinstance(interface, dict):
+            listed = interface.get("addresses")
+            given = [interface.get("mac"), *(listed if isinstance(listed, list) else [])]
+            yield from (each[:MAX_WORD] for each in given[:MOST_ADDRESSES] if isinstance(each, str))
 
 
 def _longest_only(words: list[str]) -> list[str]:

@@ -172,6 +172,18 @@ def regrouped(tenant_id: UUID, group_id: UUID, room_ids: Iterable[UUID], *, at: 
 
 
 @scope.whole()
+def moved(tenant_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> None:
+    """Rooms stand below other places now: maintenance of places reaches them from now on, or no longer."""
+    rooms = set(room_ids)
+    windows = MaintenanceWindow.objects.for_tenant(tenant_id).filter(place__isnull=False, ended_at=None)
+    running = list(windows.select_for_update(no_key=True).order_by("id"))
+    if running:
+        follow_rooms(tenant_id, rooms, at=at)
+        for row in running:
+            _wake(tenant_id, row, rooms, at=at)
+
+
+@scope.whole()
 def follow(tenant_id: UUID, row: Row, *, at: datetime) -> int:
     """Bring open tickets of the rooms a row reaches in line; what it kept waiting is looked at anew.
 

@@ -30,7 +30,7 @@ class Section:
 
 SECTIONS = (
     Section("portal:overview", "Overview", "overview", "rooms.view", ("overview",), "o"),
-    Section("portal:room-list", "Rooms", "room", "rooms.view", ("room",), "r", ("rooms.",)),
+    Section("portal:room-list", "Rooms", "room", "rooms.view", ("room", "bulk"), "r", ("rooms.",)),
     Section(
         "portal:incident-list",
         "Incidents",
@@ -49,11 +49,18 @@ SECTIONS = (
         ("update", "rollout", "release", "ring", "version", "target", "hours", "compliance"),
         "u",
     ),
+    Section("portal:device-list", "Devices", "display", "rooms.view", ("device-list", "peripheral"), "d"),
     Section("portal:site-list", "Sites", "building", "rooms.view", ("site",), "s", manage=True),
     Section("portal:catalogue-list", "Catalogue", "star", "inventory.view", ("catalogue",), "c", manage=True),
     Section("portal:group-list", "Room groups", "groups", "groups.view", ("group",), manage=True),
     Section(
-        "portal:key-list", "Enrollment", "key", "keys.download", ("key", "join", "device"), "e", manage=True
+        "portal:key-list",
+        "Enrollment",
+        "key",
+        "keys.download",
+        ("key", "join", "device-accept", "device-refuse"),
+        "e",
+        manage=True,
     ),
 )
 SETTINGS = (  # pages behind one entry of the menu, as tabs

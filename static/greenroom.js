@@ -98,6 +98,7 @@
     else if (hit("[data-nav]")) setNav(!document.body.classList.contains("nav-open"));
     else if ((el = hit("[data-open]"))) document.getElementById(el.dataset.open)?.showModal();
     else if ((el = hit("[data-close]"))) el.closest("dialog")?.close();
+    else if (hit("[data-clear]")) { $$("[data-bulk] [type=checkbox]").forEach((box) => { box.checked = false; }); countChosen(); }
     else if ((el = hit("[data-copy]"))) copy(document.getElementById(el.dataset.copy));
     if (document.body.classList.contains("nav-open") && !hit(".side") && !hit("[data-nav]")) setNav(false);
     $$("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target) || hit(".menu button, .menu a")) menu.open = false; });
@@ -110,6 +111,26 @@
     if (!navigator.clipboard) return select(); // only on https and localhost
     navigator.clipboard.writeText(text).then(() => toast("Copied"), select);
   }
+
+  /* Ticked rows: the bar shows by style while there are any; here they are counted. */
+  function countChosen() {
+    const list = $("[data-bulk]");
+    if (!list) return;
+    const boxes = $$("tbody [type=checkbox]", list);
+    const on = boxes.filter((box) => box.checked).length;
+    const all = $("[data-all]", list);
+    all.checked = on > 0 && on === boxes.length;
+    all.indeterminate = on > 0 && on < boxes.length;
+    $("[data-chosen]", list).textContent = `${on} chosen`;
+  }
+  document.addEventListener("change", (event) => {
+    const list = event.target.closest("[data-bulk]");
+    if (!list) return;
+    if (event.target.matches("[data-all]")) $$("tbody [type=checkbox]", list).forEach((box) => { box.checked = event.target.checked; });
+    countChosen();
+  });
+  document.addEventListener("htmx:afterSwap", countChosen);
+  countChosen();
 
   /* Forms that send themselves when a choice changes */
   document.addEventListener("change", (event) => { if (event.target.matches("[data-submit]")) event.target.form.requestSubmit(); });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet import bulk_edit, group_rules
 from foundation import mail
 from foundation.jobs import Step
 from foundation.outbox import Sender
@@ -14,8 +15,10 @@ from workers.mail import send as send_mail
 SENDERS: dict[str, Sender] = {mail.KIND: send_mail}
 JOB_STEPS: dict[str, Step] = {
     audit_export.KIND: audit_export.step,
-    privacy.KIND: privacy.step,
+    bulk_edit.KIND: bulk_edit.step,
     compliance.KIND: compliance.step,
+    group_rules.KIND: group_rules.step,
+    privacy.KIND: privacy.step,
 }
 TIMERS: dict[str, Handler] = {}
 TIMERS_TOGETHER: dict[str, Together] = {}  # of the same kinds, where many at once cost less

@@ -11,9 +11,22 @@ from fleet.models.devices import (
     SignalState,
     SignalTransition,
 )
-from fleet.models.places import ClosedDay, Counter, Place, Room, RoomDay, RoomGroup, RoomGroupMember, RoomWord
+from fleet.models.history import BulkEdit, BulkEditRoom, RoomHistory
+from fleet.models.places import (
+    ClosedDay,
+    Counter,
+    Place,
+    Room,
+    RoomDay,
+    RoomGroup,
+    RoomGroupMember,
+    RoomWord,
+    ThingWord,
+)
 
 __all__ = [
+    "BulkEdit",
+    "BulkEditRoom",
     "CatalogEntry",
     "CatalogFacts",
     "ClosedDay",
@@ -30,7 +43,9 @@ __all__ = [
     "RoomDay",
     "RoomGroup",
     "RoomGroupMember",
+    "RoomHistory",
     "RoomWord",
     "SignalState",
     "SignalTransition",
+    "ThingWord",
 ]

@@ -8,6 +8,8 @@ from typing import ClassVar, Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Func, Q, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
 
 from fleet.models.places import Room
 from foundation.tenant_tables import TenantForeignKey, TenantModel, TenantQuerySet
@@ -68,6 +70,11 @@ class Device(TenantModel):
     agent_name = models.CharField(max_length=40, blank=True)
     agent_version = models.CharField(max_length=40, blank=True)
     versions = models.JSONField(default=dict, blank=True)  # {"app": …, "os": …, "agent": …}
+    app_version = models.GeneratedField(  # a list filtered by it is found by index
+        expression=Coalesce(KeyTextTransform("app", "versions"), Value(""), output_field=models.TextField()),
+        output_field=models.TextField(),
+        db_persist=True,
+    )
     # by the server's clock; written at most each interval
     last_seen_at = models.DateTimeField(null=True, blank=True)
     # past it the device is overdue; null: not watched
@@ -93,6 +100,8 @@ class Device(TenantModel):
                 fields=["next_due_at"], condition=Q(next_due_at__isnull=False), name="fleet_device_due"
             ),
             models.Index(fields=["tenant", "status", "created_at", "id"], name="fleet_device_status"),
+            models.Index(fields=["tenant", "make", "model", "name", "id"], name="fleet_device_model"),
+            models.Index(fields=["tenant", "app_version", "name", "id"], name="fleet_device_app"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "key"], name="fleet_device_one_per_key"),
@@ -124,11 +133,25 @@ class Peripheral(TenantModel):
     identity = models.CharField(max_length=200)  # kind, ids, serial and position: the same thing next time
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
+    moved_at = models.DateTimeField(null=True, blank=True)  # when it last turned up at another device
+    moves_lately = models.PositiveSmallIntegerField(default=0)  # each within a day of the one before
 
     class Meta(TenantModel.Meta):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "device", "identity"], name="fleet_peripheral_once")
         ]
+        indexes = [
+            models.Index(fields=["tenant", "make", "model", "id"], name="fleet_peripheral_model"),
+            models.Index(
+                fields=["tenant", "firmware", "make", "model", "id"], name="fleet_peripheral_firmware"
+            ),
+            models.Index(
+                fields=["tenant", "serial"], condition=~Q(serial=""), name="fleet_peripheral_serial"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.make} {self.model}".strip() or self.kind.replace("_", " ")
 
 
 class SignalState(TenantModel):

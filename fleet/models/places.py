@@ -121,6 +121,9 @@ class Room(TenantModel):
     version = models.PositiveIntegerField(default=1)  # of what people edit; the ETag
     created_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, blank=True)
+    merged_into = TenantForeignKey(
+        "self", on_delete=models.PROTECT, related_name="merged", null=True, blank=True
+    )
 
     objects: ClassVar[RoomQuerySet] = RoomQuerySet.as_manager()
 
@@ -178,12 +181,37 @@ class RoomWord(TenantModel):
         indexes = [models.Index(fields=["tenant", "room", "word"], name="fleet_room_word_of_room")]
 
 
+class ThingWord(TenantModel):
+    """One folded word of a thing other than a room: a device, a peripheral, an asset. As RoomWord is read.
+
+    `thing_id` is no key of the database, since it names rows of several tables: words of what is gone find nothing.
+    """
+
+    class Kind(models.TextChoices):
+        DEVICE = "device"
+        PERIPHERAL = "peripheral"
+        ASSET = "asset"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    thing_id = models.UUIDField()
+    word = models.CharField(max_length=64, db_collation="C")
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "kind", "word", "thing_id"], name="fleet_thing_word_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "thing_id", "word"], name="fleet_thing_word_of_thing")]
+
+
 class RoomGroup(TenantModel):
     """Rooms taken together for scope, filters and routing. Every customer has one default group."""
 
     name = models.CharField(max_length=80)
     description = models.CharField(max_length=300, blank=True)
     is_default = models.BooleanField(default=False)  # where new rooms go
+    rule = models.JSONField(default=list, blank=True)  # clauses of fleet.group_rules that all have to hold
     created_at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):
@@ -199,8 +227,12 @@ class RoomGroup(TenantModel):
 
 
 class RoomGroupMember(TenantModel):
+    """A room of a group: put there by a person, by the group's rule, or by both."""
+
     group = TenantForeignKey(RoomGroup, on_delete=models.CASCADE, related_name="members")
     room = TenantForeignKey(Room, on_delete=models.CASCADE, related_name="group_members")
+    by_hand = models.BooleanField(default=True)
+    by_rule = models.BooleanField(default=False)
 
     class Meta(TenantModel.Meta):
         constraints = [

@@ -54,3 +54,12 @@ class AssessedDevices(serializers.ListSerializer[Any]):
         devices = list(data)
         assess(devices)
         return super().to_representation(devices)
+
+
+class AssessedPeripherals(serializers.ListSerializer[Any]):
+    """The same for peripherals read with their devices."""
+
+    def to_representation(self, data: Any) -> Any:
+        peripherals = list(data)
+        assess([], peripherals)
+        return super().to_representation(peripherals)

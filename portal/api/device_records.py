@@ -13,12 +13,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from enrollment import registration
-from fleet import inventory
-from fleet.models import Device, Peripheral, Room, SignalState
+from fleet import inventory, lists, search
+from fleet.models import Device, Peripheral, Room, SignalState, ThingWord
 from foundation import clock
-from portal.api.assessments import ATTRIBUTE, AssessedDevices, AssessmentSerializer, assess
+from portal.api.assessments import (
+    ATTRIBUTE,
+    AssessedDevices,
+    AssessedPeripherals,
+    AssessmentSerializer,
+    assess,
+)
 from portal.api.fields import Id, Input
-from portal.api.filters import CharFilter, RoomwiseFilters, any_of
+from portal.api.filters import CharFilter, Filters, RoomwiseFilters, UUIDFilter, YesNoFilter, any_of
 from portal.api.resources import Resource
 
 
@@ -42,6 +48,7 @@ class DeviceSerializer(serializers.Serializer[Device]):
     agent_name = serializers.CharField()
     agent_version = serializers.CharField()
     versions = serializers.DictField(child=serializers.CharField())
+    app_version = serializers.CharField(help_text="Of the meeting app; empty while it is not known.")
     last_seen_at = serializers.DateTimeField(allow_null=True)
     silent_since = serializers.DateTimeField(allow_null=True)
     catalogue = AssessmentSerializer(source=ATTRIBUTE, help_text="Whether it is certified, and why.")
@@ -71,6 +78,24 @@ class PeripheralSerializer(serializers.Serializer[Peripheral]):
     catalogue = AssessmentSerializer(source=ATTRIBUTE)
 
 
+class PeripheralRecordSerializer(PeripheralSerializer):
+    id = serializers.UUIDField()
+    device = serializers.UUIDField(source="device_id")
+    device_name = serializers.CharField(source="device.name")
+    room = serializers.UUIDField(source="device.room_id", allow_null=True)
+    room_name = serializers.CharField(source="device.room.name", default=None, allow_null=True)
+    first_seen_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField(help_text="When an inventory last named it as connected.")
+
+    class Meta:
+        list_serializer_class = AssessedPeripherals
+
+    def to_representation(self, instance: Peripheral) -> Any:
+        if not hasattr(instance, ATTRIBUTE):
+            assess([], [instance])
+        return super().to_representation(instance)
+
+
 class DeviceDetailSerializer(DeviceSerializer):
     signals = SignalSerializer(many=True)
     peripherals = PeripheralSerializer(many=True)
@@ -91,6 +116,33 @@ class DeviceFilters(RoomwiseFilters):
     serial_number = CharFilter(max_length=64)
     make = CharFilter(max_length=80)
     model = CharFilter(max_length=120)
+    app_version = CharFilter(max_length=80, help_text="Of the meeting app.")
+    q = CharFilter(method="with_words", max_length=200, help_text="Each word begins a word of the device.")
+
+    def with_words(self, rows: Any, name: str, value: str) -> Any:
+        return search.matching_things(rows, ThingWord.Kind.DEVICE, value)
+
+
+class PeripheralFilters(Filters):
+    """A peripheral's room is its device's."""
+
+    kind = CharFilter(max_length=24)
+    make = CharFilter(max_length=80)
+    model = CharFilter(max_length=120)
+    serial = CharFilter(max_length=64)
+    firmware = CharFilter(max_length=40)
+    connected = YesNoFilter(method="is_connected")
+    device = UUIDFilter(field_name="device_id")
+    room = UUIDFilter(field_name="device__room_id")
+    site = UUIDFilter(method="asked_for", help_text="In rooms anywhere below this site.")
+    group = UUIDFilter(method="asked_for", help_text="In rooms of this group.")
+    q = CharFilter(method="asked_for", max_length=200, help_text="Each word begins a word of the peripheral.")
+
+    def is_connected(self, rows: Any, name: str, value: str) -> Any:
+        return rows.filter(connected=value == "true")
+
+    def asked_for(self, rows: Any, name: str, value: Any) -> Any:
+        return lists.FILTERS["peripherals"][name](rows, [str(value)])
 
 
 class Devices(Resource):
@@ -101,7 +153,32 @@ class Devices(Resource):
 
     def get(self, request: Request) -> Response:
         """Devices by name, those waiting to be accepted among them."""
-        return self.list_of(devices_of(self.tenant_id))
+        rows = Device.objects.for_tenant(self.tenant_id).filter(retired_at=None)
+        return self.list_of(rows, show=devices_of(self.tenant_id))
+
+
+class Peripherals(Resource):
+    permissions: ClassVar = {"GET": "rooms.view"}
+    serializer_class = PeripheralRecordSerializer
+    filterset_class = PeripheralFilters
+    order_by = ("make", "model", "id")
+    pages = True
+
+    def get(self, request: Request) -> Response:
+        """What is attached to the devices in use, by make and model."""
+        rows = Peripheral.objects.for_tenant(self.tenant_id).select_related("device__room")
+        shown = rows.defer("device__document", "device__inventory")
+        return self.list_of(lists.filtered("peripherals", {}), show=shown)
+
+
+class PeripheralDetail(Resource):
+    permissions: ClassVar = {"GET": "rooms.view"}
+    serializer_class = PeripheralRecordSerializer
+
+    def get(self, request: Request, peripheral_id: UUID) -> Response:
+        """One peripheral, with the device it is attached to."""
+        rows = lists.filtered("peripherals", {}).select_related("device__room")
+        return self.shown(self.one_of(rows, peripheral_id))
 
 
 class DeviceDetail(Resource):

@@ -77,6 +77,12 @@ def any_of(choices: Iterable[tuple[Any, Any]], **kwargs: Any) -> Filter:
 
 class StrictFilterBackend(DjangoFilterBackend):
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        self.check(request, view)
+        filtered: QuerySet[Any] = super().filter_queryset(request, queryset, view)  # type: ignore[no-untyped-call]
+        return filtered
+
+    def check(self, request: Request, view: Any) -> None:
+        """Raises ValidationError for a parameter the view does not have."""
         known: dict[str, Filter] = getattr(getattr(view, "filterset_class", None), "base_filters", {})
         problems: dict[str, list[str]] = {}
         for name, values in request.query_params.lists():
@@ -91,8 +97,6 @@ class StrictFilterBackend(DjangoFilterBackend):
                 problems[shown] = ["This must not be empty."]
         if problems:
             raise ValidationError(problems)
-        filtered: QuerySet[Any] = super().filter_queryset(request, queryset, view)  # type: ignore[no-untyped-call]
-        return filtered
 
 
 def schema_of(each: Filter) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet import expectations, inventory, licences, room_groups, search, validation
+from fleet import expectations, inventory, licences, merging, room_groups, search, validation
 from fleet.errors import ChangedMeanwhile
 from fleet.licences import Standing
 from fleet.models import Room
@@ -77,6 +77,10 @@ class NewRoomInput(RoomInput):
     )
 
 
+class MergeRoomInput(Input):
+    into = Id(help_text="The room that stays.")
+
+
 class SuppressionInput(Input):
     until = Moment()
     reason = Text(max_length=200)
@@ -88,6 +92,7 @@ class RoomFilters(Filters):
     label = CharFilter(
         method="with_label", max_length=validation.LONGEST_LABEL, help_text="A whole label, in any case."
     )
+    room_type = any_of(Room.Type.choices)
     site = UUIDFilter(method="in_site", help_text="Rooms anywhere below this site.")
     group = UUIDFilter(method="in_group")
     q = CharFilter(method="with_words", max_length=200, help_text="Each word begins a word of the room.")
@@ -152,7 +157,7 @@ class RoomDetail(Resource):
         values = self.given()
         room = self.one_of(rooms_of(self.tenant_id), room_id)
         wanted = request.headers.get("If-Match")
-        if wanted is not None and not _matches(wanted, etag(room)):
+        if wanted is not None and not matches(wanted, etag(room)):
             raise ChangedMeanwhile("Somebody changed this room meanwhile. Look at it again.")
         if "site" in values:
             values["place_id"] = values.pop("site")
@@ -164,6 +169,21 @@ class RoomDetail(Resource):
         """Retire a room. It must have no devices; its history stays."""
         inventory.retire_room(self.one_of(rooms_of(self.tenant_id), room_id).id, at=clock.now())
         return Response(status=204)
+
+
+class RoomMerge(Resource):
+    permissions: ClassVar = {"POST": "rooms.modify"}
+    serializer_class = RoomSerializer
+    inputs: ClassVar = {"POST": MergeRoomInput}
+    answers: ClassVar = {"POST": (200, RoomSerializer)}
+
+    def post(self, request: Request, room_id: UUID) -> Response:
+        """Make this room part of another, which is the answer. It cannot be undone."""
+        room = self.one_of(rooms_of(self.tenant_id), room_id)
+        into_id = self.given()["into"]
+        return self.once(
+            request, lambda: self.shown(merging.merge_rooms(room.id, into_id=into_id, at=clock.now()))
+        )
 
 
 class RoomSuppression(Resource):
@@ -191,6 +211,6 @@ def etag(room: Room) -> str:
     return f'"v{room.version}"'
 
 
-def _matches(given: str, current: str) -> bool:
+def matches(given: str, current: str) -> bool:
     """Strong comparison (RFC 9110): a weak tag never matches."""
     return given.strip() == "*" or current in [each.strip() for each in given.split(",")]

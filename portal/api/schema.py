@@ -120,13 +120,14 @@ class GreenroomSchema(AutoSchema):
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
         if not isinstance(self.view, Resource):
             return list(super()._get_filter_parameters())  # type: ignore[no-untyped-call]
-        filters = getattr(self.view.filterset_class, "base_filters", {}) if self._is_list_view() else {}
+        filters = getattr(self.view.filterset_class, "base_filters", {}) if self.method == "GET" else {}
         return [
             {
                 "name": name,
                 "in": "query",
                 "schema": schema_of(each),
                 **({"description": each.extra["help_text"]} if "help_text" in each.extra else {}),
+                **({"required": True} if each.extra.get("required") else {}),
             }
             for name, each in filters.items()
         ]

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet import place_tree
+from fleet import merging, place_tree
 from fleet.models import Place
 from foundation import clock
 from portal.api.fields import Id, Input, Text, Word
@@ -36,6 +36,10 @@ class SiteInput(Input):
 
 class NewSiteInput(SiteInput):
     kind = Word(choices=Place.Kind.choices)
+
+
+class MergeSiteInput(Input):
+    into = Id(help_text="The site that stays.")
 
 
 class SiteFilters(Filters):
@@ -69,7 +73,7 @@ class Sites(Resource):
 
 
 class Site(Resource):
-    permissions: ClassVar = {"GET": "rooms.view", "PATCH": "rooms.modify"}
+    permissions: ClassVar = {"GET": "rooms.view", "PATCH": "rooms.modify", "DELETE": "rooms.modify"}
     serializer_class = SiteSerializer
     inputs: ClassVar = {"PATCH": SiteInput}
 
@@ -86,3 +90,23 @@ class Site(Resource):
         if values:
             site = place_tree.edit_place(site.id, **values, at=clock.now())
         return self.shown(site)
+
+    def delete(self, request: Request, site_id: UUID) -> Response:
+        """Retire an empty site."""
+        merging.retire_place(place_tree.place(site_id, field="").id, at=clock.now())
+        return Response(status=204)
+
+
+class SiteMerge(Resource):
+    permissions: ClassVar = {"POST": "rooms.modify"}
+    serializer_class = SiteSerializer
+    inputs: ClassVar = {"POST": MergeSiteInput}
+    answers: ClassVar = {"POST": (200, SiteSerializer)}
+
+    def post(self, request: Request, site_id: UUID) -> Response:
+        """Make this site part of another, which is the answer. Rooms and sites in it go there."""
+        site = place_tree.place(site_id, field="")
+        into_id = self.given()["into"]
+        return self.once(
+            request, lambda: self.shown(merging.merge_places(site.id, into_id=into_id, at=clock.now()))
+        )

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from portal.api import (
     assignments,
     audit,
+    bulk_edits,
     catalogue,
     device_records,
     enrollment_keys,
@@ -19,6 +20,8 @@ from portal.api import (
     rings,
     rollouts,
     rooms,
+    saved_views,
+    search,
     signal_settings,
     sites,
     suppressions,
@@ -31,6 +34,8 @@ urlpatterns: list[URLPattern] = [
     path("/rooms", rooms.Rooms.as_view(), name="rooms"),
     path("/rooms/<uuid:room_id>", rooms.RoomDetail.as_view(), name="room"),
     path("/rooms/<uuid:room_id>/suppression", rooms.RoomSuppression.as_view(), name="room-suppression"),
+    path("/rooms/<uuid:room_id>/merge", rooms.RoomMerge.as_view(), name="room-merge"),
+    path("/rooms/<uuid:room_id>/groups", groups.RoomGroups.as_view(), name="room-groups"),
     path("/devices", device_records.Devices.as_view(), name="devices"),
     path("/devices/<uuid:device_id>", device_records.DeviceDetail.as_view(), name="device"),
     path("/devices/<uuid:device_id>/accept", device_records.DeviceAccept.as_view(), name="device-accept"),
@@ -38,6 +43,16 @@ urlpatterns: list[URLPattern] = [
     path(
         "/devices/<uuid:device_id>/unenroll", device_records.DeviceUnenroll.as_view(), name="device-unenroll"
     ),
+    path("/peripherals", device_records.Peripherals.as_view(), name="peripherals"),
+    path("/peripherals/<uuid:peripheral_id>", device_records.PeripheralDetail.as_view(), name="peripheral"),
+    path("/bulk-edits", bulk_edits.BulkEdits.as_view(), name="bulk-edits"),
+    path("/bulk-edits/<uuid:edit_id>", bulk_edits.BulkEditDetail.as_view(), name="bulk-edit"),
+    path("/bulk-edits/<uuid:edit_id>/rooms", bulk_edits.BulkEditRooms.as_view(), name="bulk-edit-rooms"),
+    path("/bulk-edits/<uuid:edit_id>/start", bulk_edits.BulkEditStart.as_view(), name="bulk-edit-start"),
+    path("/bulk-edits/<uuid:edit_id>/undo", bulk_edits.BulkEditUndo.as_view(), name="bulk-edit-undo"),
+    path("/search", search.Search.as_view(), name="search"),
+    path("/views", saved_views.SavedViews.as_view(), name="views"),
+    path("/views/<uuid:view_id>", saved_views.SavedViewDetail.as_view(), name="view"),
     path("/incidents", incidents.Incidents.as_view(), name="incidents"),
     path("/incidents/<uuid:incident_id>", incidents.IncidentDetail.as_view(), name="incident"),
     path(
@@ -107,6 +122,7 @@ urlpatterns: list[URLPattern] = [
     path(
         "/signal-settings/<slug:signal>", signal_settings.SignalSettingDetail.as_view(), name="signal-setting"
     ),
+    path("/sites/<uuid:site_id>/merge", sites.SiteMerge.as_view(), name="site-merge"),
     path("/suppressions", suppressions.Suppressions.as_view(), name="suppressions"),
     path("/suppressions/<uuid:suppression_id>", suppressions.SuppressionDetail.as_view(), name="suppression"),
     path(

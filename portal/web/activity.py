@@ -1,4 +1,7 @@
-"""What happened in a room, newest first: signals that turned, tickets, and what people did."""
+"""What happened in a room, newest first: signals that turned, tickets, what people did, what came and went.
+
+Of a room others were merged into, theirs too.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fleet.models import Device, Room, SignalTransition
+from fleet.models import Device, Room, RoomHistory, SignalTransition
 from incidents.models import Incident, IncidentQuerySet, RoomEvent
 from incidents.rules import RULES
 from portal.web.words import SIGNAL_STATES
@@ -18,13 +21,22 @@ SHOWN = 20
 DID = {  # action: icon and words; others are not for this page
     "room.create": ("room", "added this room"),
     "room.update": ("settings", "changed this room"),
-    "room.move": ("forward", "moved this room"),
     "room.suppress": ("belloff", "suppressed this room"),
     "room.unsuppress": ("bell", "ended the suppression"),
     "device.accept": ("check", "accepted"),
     "device.enroll": ("key", "enrolled"),
     "device.unenroll": ("x", "unenrolled"),
-    "device.move": ("forward", "moved"),
+}
+Kind = RoomHistory.Kind
+BECAME = {  # what the history tells: icon, words before and after what it is about
+    Kind.MOVED: ("forward", "The room", "moved here from {what}"),
+    Kind.MERGED_IN: ("groups", "{other}", "was merged into this room"),
+    Kind.MERGED_AWAY: ("groups", "The room", "became part of {other}"),
+    Kind.RETIRED: ("x", "The room", "was retired"),
+    Kind.DEVICE_CAME: ("plug", "{what}", "came here{from_other}"),
+    Kind.DEVICE_LEFT: ("forward", "{what}", "left{to_other}"),
+    Kind.PERIPHERAL_CAME: ("swap", "{what}", "came here{from_other}"),
+    Kind.PERIPHERAL_LEFT: ("swap", "{what}", "turned up{in_other}"),
 }
 
 
@@ -41,8 +53,38 @@ class Line:
 
 def of_room(room: Room, devices: list[Device]) -> list[Line]:
     """At most SHOWN lines; the room's tenant is entered."""
-    lines = [*_turned(room, devices), *_tickets(room), *_events(room), *_done(room, devices)]
+    rooms = [room.id, *merged_into(room)]
+    lines = [*_turned(room, devices), *_tickets(room, rooms), *_events(room, rooms)]
+    lines += [*_done(room, rooms, devices), *_became(room, rooms)]
     return sorted(lines, key=lambda line: line.at, reverse=True)[:SHOWN]
+
+
+def merged_into(room: Room) -> list[UUID]:
+    """Rooms that became part of it."""
+    rows = Room.objects.for_tenant(room.tenant_id).filter(merged_into=room)
+    return list(rows.order_by("id").values_list("id", flat=True)[:SHOWN])
+
+
+def _became(room: Room, rooms: list[UUID]) -> list[Line]:
+    rows = (
+        RoomHistory.objects.for_tenant(room.tenant_id)
+        .filter(room_id__in=rooms)
+        .select_related("other_room", "by")
+    )
+    lines = []
+    for row in rows.order_by("-at", "-id")[:SHOWN]:
+        icon, who, text = BECAME[Kind(row.kind)]
+        other = row.other_room.name if row.other_room else ""
+        told = {
+            "what": row.what,
+            "other": other or row.what,
+            "from_other": f" from {other}" if other else "",
+            "to_other": f" for {other}" if other else "",
+            "in_other": f" in {other}" if other else " elsewhere",
+        }
+        note = f"by {row.by.name}" if row.by else ""
+        lines.append(Line(row.at, icon, "", who.format(**told), text.format(**told), note))
+    return lines
 
 
 def _turned(room: Room, devices: list[Device]) -> list[Line]:
@@ -70,9 +112,9 @@ def _turned(room: Room, devices: list[Device]) -> list[Line]:
     return lines
 
 
-def _tickets(room: Room) -> list[Line]:
+def _tickets(room: Room, rooms: list[UUID]) -> list[Line]:
     tickets: IncidentQuerySet = Incident.objects.for_tenant(room.tenant_id)
-    rows = tickets.of_rooms(id=room.id).order_by("-opened_at", "-id")[:SHOWN]
+    rows = tickets.of_rooms(id__in=rooms).order_by("-opened_at", "-id")[:SHOWN]
     lines = []
     for row in rows:
         lines.append(Line(row.opened_at, "incident", "bad", row.number, "opened", row.summary, row.id))
@@ -81,8 +123,9 @@ def _tickets(room: Room) -> list[Line]:
     return lines
 
 
-def _events(room: Room) -> list[Line]:
-    rows = RoomEvent.objects.for_tenant(room.tenant_id).filter(room=room).order_by("-at", "-id")[:SHOWN]
+def _events(room: Room, rooms: list[UUID]) -> list[Line]:
+    found = RoomEvent.objects.for_tenant(room.tenant_id).filter(room_id__in=rooms)
+    rows = found.order_by("-at", "-id")[:SHOWN]
     return [
         Line(
             row.at,
@@ -97,8 +140,8 @@ def _events(room: Room) -> list[Line]:
     ]
 
 
-def _done(room: Room, devices: list[Device]) -> list[Line]:
-    ids = [room.id, *(each.id for each in devices)]
+def _done(room: Room, rooms: list[UUID], devices: list[Device]) -> list[Line]:
+    ids = [*rooms, *(each.id for each in devices)]
     rows = AuditEvent.objects.for_tenant(room.tenant_id).filter(
         object_kind__in=["room", "device"], object_id__in=ids, action__in=list(DID), result="successful"
     )

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from fleet import room_groups, search
+from fleet import group_rules, room_groups, search
 from fleet.models import Room, RoomGroup, RoomGroupMember
 from foundation import clock
 from portal import htmx
@@ -70,16 +70,32 @@ def group_detail(request: TenantRequest, group_id: UUID) -> HttpResponse:
     )
     q = request.GET.get("q", "").strip()[:200]
     offered = _offered(request, group, q) if q else []
-    shown = [(room.id, room.name, room.state) for room in page]
-    live = htmx.live(group.name, group.description, q, shown, [room.id for room in offered])
+    members = RoomGroupMember.objects.for_tenant(request.tenant).filter(
+        group=group, room_id__in=[room.id for room in page]
+    )
+    how = {key: (hand, rule) for key, hand, rule in members.values_list("room_id", "by_hand", "by_rule")}
+    rows = [(room, *how.get(room.id, (True, False))) for room in page]
+    working = bool(group.rule) and group_rules.is_being_worked_out(group)
+    shown = [(room.id, room.name, room.state, *how.get(room.id, ())) for room in page]
+    live = htmx.live(
+        group.name, group.description, group.rule, working, q, shown, [room.id for room in offered]
+    )
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
-    context = {"group": group, "page": page, "q": q, "offered": offered}
+    context = {
+        "group": group,
+        "page": page,
+        "rows": rows,
+        "q": q,
+        "offered": offered,
+        "rule": group_rules.sentence(group.rule, group_rules.place_names([group.rule])),
+        "working": working,
+    }
     return htmx.page(request, "groups/group_detail.html", context, live=live)
 
 
 def _offered(request: TenantRequest, group: RoomGroup, q: str) -> list[Room]:
-    """Rooms that match and are not in the group yet."""
+    """Rooms that match and are not put into the group yet."""
     matching = search.matching(Room.objects.for_tenant(request.tenant).current().select_related("place"), q)
     there = RoomGroupMember.objects.for_tenant(request.tenant).filter(group=group).values("room_id")
     return list(matching.exclude(id__in=there).order_by("name", "id")[:OFFERED])

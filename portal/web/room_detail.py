@@ -9,9 +9,9 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from fleet import catalog, days, expectations, inventory, licences, room_groups
+from fleet import catalog, days, expectations, group_rules, inventory, licences
 from fleet.catalog import Assessment
-from fleet.models import Device, Peripheral, Room
+from fleet.models import Device, Peripheral, Room, RoomGroup
 from foundation import clock
 from incidents import signal_values
 from incidents.models import Incident
@@ -38,7 +38,7 @@ PERIPHERALS = {
 @require_GET
 @requires("rooms.view")
 def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
-    room = inventory.room(room_id)
+    room = inventory.room_or_former(room_id)
     devices = list(
         Device.objects.for_tenant(request.tenant)
         .filter(room=room, retired_at=None)
@@ -77,6 +77,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
     standings = [Standing.of(each, held) for each, held in zip(found, firmware, strict=True)]
     context = {
         "room": room,
+        "former": room.retired_at is not None,
         "zone": room.time_zone,
         "other_zone": room.time_zone if room.time_zone != request.tenant.time_zone else "",
         "local_time": clock.now(),
@@ -100,7 +101,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         "tickets": [ticket for ticket in tickets if sees_tickets and not ticket.suppressed],
         "history": _history(room),
         "activity": activity.of_room(room, devices),
-        "groups": room_groups.groups_of(room.id),
+        "groups": _groups(room),
         "last_seen": max((device.last_seen_at for device in devices if device.last_seen_at), default=None),
     }
     return htmx.page(request, "rooms/room_detail.html", context, live=live)
@@ -123,6 +124,13 @@ def _licence(room: Room) -> tuple[str, str, str]:
         case licences.Standing.VALID if until:
             return name, "", f"Until {until}"
     return name, "", ""
+
+
+def _groups(room: Room) -> list[tuple[RoomGroup, str]]:
+    """Its groups, each with why it is there by a rule."""
+    found = group_rules.memberships(room.id)
+    names = group_rules.place_names(each.clauses for each in found)
+    return [(each.group, group_rules.sentence(each.clauses, names)) for each in found]
 
 
 @dataclass(frozen=True)

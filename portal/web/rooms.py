@@ -12,9 +12,9 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from fleet import counters, search
+from fleet import counters
+from fleet.lists import NEEDS_ATTENTION
 from fleet.models import Device, Room, RoomDay
-from fleet.models.places import RoomQuerySet
 from foundation import clock
 from incidents.models import Incident, IncidentRoom
 from portal import htmx
@@ -22,11 +22,11 @@ from portal.access import TenantRequest, principal_of, requires
 from portal.numbers import shown_to
 from portal.paging import keyset_page
 from portal.web import choices
+from portal.web.listing import Asked, views_of
 from portal.web.words import JUST_NOW_S, ROOM_STATES
 
 PAGE = 50
 STRIP_DAYS = 30
-NEEDS_ATTENTION = ("unhealthy", "unmonitored")
 TABS = ("unhealthy", "unmonitored", "suppressed", "onboarding", "healthy")
 SILENT_DAY_S = 20 * 60  # a day silent for longer is drawn as offline
 
@@ -45,9 +45,9 @@ class Row:
 @require_GET
 @requires("rooms.view")
 def room_list(request: TenantRequest) -> HttpResponse:
-    asked = _Asked(request)
+    asked = Asked("rooms", request.GET)
     found = keyset_page(
-        asked.rooms(request),
+        asked.rows(),
         order_by=("name", "id"),
         after=request.GET.get("after"),
         before=request.GET.get("before"),
@@ -69,6 +69,9 @@ def room_list(request: TenantRequest) -> HttpResponse:
         "rows": rows,
         "page": found,
         "asked": asked,
+        "views": views_of(request, asked),
+        "state": asked.one.get("state", ""),
+        "types": Room.Type.choices,
         "total": sum(by_state.values()),
         "by_state": by_state,
         "tabs": [
@@ -80,35 +83,6 @@ def room_list(request: TenantRequest) -> HttpResponse:
         "groups": choices.groups(),
     }
     return htmx.page(request, "rooms/room_list.html", context, live=live)
-
-
-class _Asked:
-    """What the address asks for. Values no room can have are as good as absent."""
-
-    def __init__(self, request: TenantRequest) -> None:
-        self.q = request.GET.get("q", "").strip()[:200]
-        state = request.GET.get("state", "")
-        self.state = state if state in ROOM_STATES or state == "attention" else ""
-        self.site = choices.as_id(request.GET.get("site"))
-        self.group = choices.as_id(request.GET.get("group"))
-
-    @property
-    def narrowed(self) -> bool:
-        return bool(self.q or self.site or self.group)
-
-    def rooms(self, request: TenantRequest) -> RoomQuerySet:
-        rooms: RoomQuerySet = Room.objects.for_tenant(request.tenant).current()
-        if self.q:
-            rooms = search.matching(rooms, self.q)
-        if self.state == "attention":
-            rooms = rooms.filter(state__in=NEEDS_ATTENTION)
-        elif self.state:
-            rooms = rooms.filter(state=self.state)
-        if self.site:
-            rooms = rooms.filter(site_id=self.site)
-        if self.group:
-            rooms = rooms.in_group(self.group)
-        return rooms
 
 
 def _rows(rooms: Iterable[Room]) -> list[Row]:

@@ -62,6 +62,13 @@ TICKET_STATES = {
     "resolved": ("ok", "Resolved", "Resolved"),
     "closed": ("ok", "Closed", "Closed"),
 }
+BULK_STATES = {
+    "draft": ("none", "Draft"),
+    "queued": ("info", "Under way"),
+    "done": ("ok", "Done"),
+    "undoing": ("info", "Being undone"),
+    "undone": ("mute", "Undone"),
+}
 DATE_AFTER_S = 48 * 3600
 JUST_NOW_S = 180
 

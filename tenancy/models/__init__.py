@@ -13,6 +13,7 @@ from tenancy.models.people import (
     UserManager,
     placement_of,
 )
+from tenancy.models.views import SavedView
 
 __all__ = [
     "PLACEMENTS",
@@ -30,6 +31,7 @@ __all__ = [
     "Person",
     "Role",
     "RoleAssignment",
+    "SavedView",
     "Tenant",
     "TenantCounter",
     "User",

@@ -48,6 +48,8 @@ def make_device(
     if room is not None:
         search.index_rooms([room.id])
         health.refresh(room.id, at=at)
+    else:
+        search.index_devices([device.id])
     return device
 
 

@@ -24,6 +24,7 @@ class Route:
     things: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)  # arguments that name no object
     bodies: dict[str, Body] = field(default_factory=dict)
+    query: str = ""
 
 
 def reads(permission: str, **things: str) -> Route:
@@ -48,7 +49,13 @@ PAGES = {
     "portal:room-edit": form("rooms.modify", room_id="room"),
     "portal:room-suppress": form("rooms.modify", room_id="room"),
     "portal:room-unsuppress": posts("rooms.modify", room_id="room"),
+    "portal:room-merge": form("rooms.modify", room_id="room"),
     "portal:room-retire": form("rooms.modify", room_id="room"),
+    "portal:bulk-list": reads("rooms.modify"),
+    "portal:bulk-new": posts("rooms.modify", lambda own: {"room": str(own.ids["room"])}),
+    "portal:bulk-detail": form("rooms.modify", edit_id="edit"),
+    "portal:bulk-start": posts("rooms.modify", edit_id="edit"),
+    "portal:bulk-undo": posts("rooms.modify", edit_id="edit"),
     "portal:incident-list": reads("tickets.view"),
     "portal:incident-detail": reads("tickets.view", incident_id="incident"),
     "portal:incident-comment": posts("tickets.modify", lambda _: {"text": "hello"}, incident_id="incident"),
@@ -75,10 +82,14 @@ PAGES = {
     "portal:site-list": reads("rooms.view"),
     "portal:site-add": form("rooms.modify"),
     "portal:site-edit": form("rooms.modify", place_id="place"),
+    "portal:site-move": form("rooms.modify", place_id="place"),
+    "portal:site-merge": form("rooms.modify", place_id="place"),
+    "portal:site-retire": form("rooms.modify", place_id="place"),
     "portal:group-list": reads("groups.view"),
     "portal:group-add": form("groups.create"),
     "portal:group-detail": reads("groups.view", group_id="group"),
     "portal:group-edit": form("groups.modify", group_id="group"),
+    "portal:group-rule": form("groups.modify", group_id="group"),
     "portal:group-delete": form("groups.modify", group_id="group"),
     "portal:group-add-room": posts(
         "groups.modify", lambda own: {"room": str(own.ids["room"])}, group_id="group"
@@ -132,6 +143,13 @@ PAGES = {
     "portal:device-accept": form("rooms.modify", device_id="waiting_device"),
     "portal:device-refuse": form("rooms.modify", device_id="waiting_device"),
     "portal:device-unenroll": form("rooms.unenroll", device_id="device"),
+    "portal:search": reads("rooms.view"),
+    "portal:device-list": reads("rooms.view"),
+    "portal:peripheral-list": reads("rooms.view"),
+    "portal:view-add": Route({"POST": "rooms.view"}, query="?list=rooms&state=healthy"),
+    "portal:view-open": reads("rooms.view", view_id="view"),
+    "portal:view-edit": form("rooms.view", view_id="view"),
+    "portal:view-delete": form("rooms.view", view_id="view"),
     "portal:person-list": reads("roles.view"),
     "portal:person-detail": reads("roles.view", person_id="person"),
     "portal:person-give": form("roles.modify", person_id="person"),
@@ -224,6 +242,24 @@ API = {
         {"GET": "tickets.view", "POST": "tickets.modify"},
         bodies={"POST": lambda own: {"rooms": [str(own.ids["room"])], "title": "Stains on the table"}},
     ),
+    "api:search": Route({"GET": "rooms.view"}, query="?q=room"),
+    "api:peripherals": reads("rooms.view"),
+    "api:peripheral": reads("rooms.view", peripheral_id="peripheral"),
+    "api:bulk-edits": Route(
+        {"GET": "rooms.modify", "POST": "rooms.modify"},
+        bodies={"POST": lambda own: {"rooms": [str(own.ids["room"])], "changes": {"capacity": 4}}},
+    ),
+    "api:bulk-edit": reads("rooms.modify", edit_id="edit"),
+    "api:bulk-edit-rooms": reads("rooms.modify", edit_id="edit"),
+    "api:bulk-edit-start": posts("rooms.modify", edit_id="edit"),
+    "api:bulk-edit-undo": posts("rooms.modify", edit_id="edit"),
+    "api:views": Route(
+        {"GET": "rooms.view", "POST": "rooms.view"},
+        bodies={"POST": lambda _: {"list": "rooms", "name": "Mine"}},
+    ),
+    "api:view": Route(
+        {"GET": "rooms.view", "PATCH": "rooms.view", "DELETE": "rooms.view"}, {"view_id": "view"}
+    ),
     "api:incident": reads("tickets.view", incident_id="incident"),
     "api:incident-timeline": reads("tickets.view", incident_id="incident"),
     "api:incident-comments": posts("tickets.modify", lambda _: {"text": "hello"}, incident_id="incident"),
@@ -293,6 +329,9 @@ API = {
         },
     ),
     "api:maintenance-window-end": posts("rooms.modify", window_id="window"),
+    "api:room-merge": posts("rooms.modify", lambda own: {"into": str(own.ids["room"])}, room_id="room"),
+    "api:site-merge": posts("rooms.modify", lambda own: {"into": str(own.ids["place"])}, site_id="place"),
+    "api:room-groups": reads("groups.view", room_id="room"),
     "api:groups": Route({"GET": "groups.view", "POST": "groups.create"}),
     "api:group": Route(
         {"GET": "groups.view", "PATCH": "groups.modify", "DELETE": "groups.modify"}, {"group_id": "group"}
@@ -310,7 +349,9 @@ API = {
     ),
     "api:regions": reads("rooms.view"),
     "api:sites": Route({"GET": "rooms.view", "POST": "rooms.modify"}),
-    "api:site": Route({"GET": "rooms.view", "PATCH": "rooms.modify"}, {"site_id": "place"}),
+    "api:site": Route(
+        {"GET": "rooms.view", "PATCH": "rooms.modify", "DELETE": "rooms.modify"}, {"site_id": "place"}
+    ),
     "api:releases": Route({"GET": "updates.view", "POST": "updates.create"}),
     "api:release": Route({"GET": "updates.view", "PATCH": "updates.create"}, {"release_id": "release"}),
     "api:release-file": Route({"PUT": "updates.create"}, {"release_id": "release"}),

@@ -13,8 +13,8 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from fleet import room_groups
-from fleet.models import Device, Room
+from fleet import place_tree, room_groups
+from fleet.models import BulkEdit, Device, Place, Room
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
@@ -24,7 +24,7 @@ from portal.sign_in import directories
 from tenancy import api_tokens
 from tenancy.models import BreakGlass, Person, Role, Tenant, User
 from tests.factories.api import Api
-from tests.factories.fleet import make_device, make_room
+from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.sign_in import sign_in
 from tests.factories.tenancy import make_customer, make_person
 from tests.factories.updates import PACKAGE, make_release, set_target
@@ -47,6 +47,12 @@ BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
     "portal:room-suppress": lambda own: {"until": _in_a_week()},
     "portal:device-accept": lambda own: {"room": str(own.ids["room"])},
     "portal:group-add-room": lambda own: {"room": str(own.beyond["room"])},
+    "portal:room-merge": lambda own: {"into": f"{BEYOND} {own.canary} room"},
+    "portal:site-merge": lambda own: {"into": str(own.beyond["place"])},
+    "portal:site-move": lambda own: {"into": ""},
+    "portal:group-rule": lambda own: {"room_type": "large"},
+    "portal:bulk-detail": lambda own: {"capacity": "9"},
+    "portal:view-add": lambda own: {"name": "Mine"},
     "portal:partner-invite": lambda own: {"where": "all", "domain": "fitters.example"},
     "portal:suppression-add": lambda own: {"group": str(own.ids["group"])},
     "portal:window-add": lambda own: {"where": f"group:{own.ids['group']}"},
@@ -77,6 +83,11 @@ BEFORE: dict[str, Callable[[Customer], object]] = {
         Room.objects.for_tenant(own.tenant)
         .filter(id=own.ids["room"])
         .update(suppressed_until=clock.now() + timedelta(days=1), suppressed_reason="Refit")
+    ),
+    "portal:site-retire": lambda own: Room.objects.for_tenant(own.tenant).update(retired_at=clock.now()),
+    "portal:site-move": lambda own: _below_another(own),
+    "portal:bulk-undo": lambda own: (
+        BulkEdit.objects.for_tenant(own.tenant).filter(id=own.ids["edit"]).update(state="done")
     ),
     "portal:room-retire": lambda own: Device.objects.for_tenant(own.tenant).update(room=None),
     "portal:incident-done": lambda own: _set_incident(own, state="needs_action"),
@@ -147,6 +158,12 @@ def _before_roll_back(ids: dict[str, Any]) -> UUID:
     return make_release("1.0", name=row.name, make=row.make, at=at).id
 
 
+def _below_another(own: Customer) -> None:
+    place = Place.objects.for_tenant(own.tenant).get(id=own.ids["place"])
+    country = make_place("Above", kind="country", at=clock.now())
+    place_tree.move_place(place.id, parent_id=country.id, at=clock.now())
+
+
 def _in_a_week() -> str:
     return (clock.now() + timedelta(days=7)).strftime("%Y-%m-%dT%H:%M")
 
@@ -206,6 +223,7 @@ def carry_out(client: Client, name: str, route: Route, world: World) -> tuple[An
     url = reverse(
         name, kwargs={**{key: world.own.ids[thing] for key, thing in route.things.items()}, **route.values}
     )
+    url += route.query
     with transaction.atomic():
         with tenant(world.own.tenant.id):
             BEFORE.get(name, lambda _: None)(world.own)
@@ -303,6 +321,12 @@ API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], o
     ),
     ("POST", "/rollouts/{rollout_id}/roll-back"): lambda owner, ids, at: ids.update(
         release_id=_before_roll_back(ids)
+    ),
+    ("POST", "/rooms/{room_id}/merge"): lambda owner, ids, at: ids.update(into=make_room(at=at).id),
+    ("POST", "/sites/{site_id}/merge"): lambda owner, ids, at: ids.update(into=make_place(at=at).id),
+    ("DELETE", "/sites/{site_id}"): lambda owner, ids, at: ids.update(site_id=make_place(at=at).id),
+    ("POST", "/bulk-edits/{edit_id}/undo"): lambda owner, ids, at: BulkEdit.objects.for_tenant(owner).update(
+        state="done"
     ),
     ("DELETE", "/groups/{group_id}"): lambda owner, ids, at: ids.update(
         group_id=room_groups.add_group(name="Spare", at=at).id

@@ -74,7 +74,7 @@ def call(
         key: world.missing if whose == "missing" else holder.ids[thing] for key, thing in route.things.items()
     }
     body = route.bodies.get(method, lambda _: {})(world.own)
-    url = reverse(name, kwargs={**ids, **route.values})
+    url = reverse(name, kwargs={**ids, **route.values}) + route.query
     sent = {"content_type": "application/json"} if name.startswith("api:") else {}
     with transaction.atomic():
         request = getattr(client, method.lower())

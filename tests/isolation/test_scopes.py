@@ -18,7 +18,7 @@ from tests.isolation.test_matrix import PERMISSIONS, VARYING
 from tests.isolation.world import BEYOND, World
 
 GRANTED = PERMISSIONS["pro_manager"] - NEEDS_EVERYWHERE
-IN_REACH = {"place", "room", "group", "device", "incident", "suppression", "window"}
+IN_REACH = {"place", "room", "group", "device", "incident", "suppression", "window", "peripheral"}
 OUT_OF_REACH = {"waiting_device", "key"}  # it has no room yet; it belongs to another group
 FOR_ALL_ROOMS = {
     "api:rooms",
@@ -39,7 +39,7 @@ def call(
         for key, thing in route.things.items()
     }
     body = route.bodies.get(method, lambda _: {})(world.own)
-    url = reverse(name, kwargs={**ids, **route.values})
+    url = reverse(name, kwargs={**ids, **route.values}) + route.query
     sent = {"content_type": "application/json"} if name.startswith("api:") else {}
     with transaction.atomic():
         request = getattr(client, method.lower())

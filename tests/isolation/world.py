@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import transaction
 
 from enrollment import keys
-from fleet import inventory, own_catalog, place_tree, room_groups
-from fleet.models import Device, SignalState
+from fleet import bulk_edit, inventory, own_catalog, place_tree, room_groups
+from fleet.models import Device, Peripheral, SignalState
 from foundation import files, jobs
 from foundation.context import tenant
 from foundation.ids import new_id
@@ -28,6 +28,7 @@ from tenancy import (
     custom_roles,
     invitations,
     partners,
+    saved_views,
 )
 from tenancy.models import BreakGlass, Person, Role, RoleAssignment, Tenant, User
 from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
@@ -86,6 +87,9 @@ def _customer(canary: str, *, at: datetime) -> Customer:
         room_groups.set_up_customer(customer.tenant, at=at)
     with tenant(customer.tenant.id):
         customer.ids |= _things(customer, customer.canary, at=at)
+        customer.ids["view"] = saved_views.save(
+            listing="rooms", name=f"{canary} view", query={}, shared=True, owner=None, at=at
+        ).id
         customer.beyond |= _things(customer, f"{BEYOND} {canary}", at=at)
         _update_things(customer, at=at)
         for role in CUSTOMER_ROLES:
@@ -175,6 +179,17 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
     row = own_catalog.add(  # it has no room, so whoever may see the catalogue sees it
         {"make": customer.canary, "model": new_id().hex, "kind": "camera", "platform": "windows"}, at=at
     )
+    edit = bulk_edit.draft(room_ids=[room.id], selected=canary, by=None, at=at)
+    bulk_edit.set_changes(edit.id, {"capacity": 4}, at=at)
+    camera = Peripheral.objects.for_tenant(customer.tenant).create(
+        device=device,
+        kind="camera",
+        make=canary,
+        model=f"{canary} camera",
+        identity="camera",
+        first_seen_at=at,
+        last_seen_at=at,
+    )
     key, _ = keys.issue(
         label=f"{canary} key", group=room_groups.default_group(), expires_at=at + YEAR, by=None, at=at
     )
@@ -191,6 +206,8 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         "event": event.id,
         "attachment": attachment.id,
         "key": key.id,
+        "peripheral": camera.id,
+        "edit": edit.id,
         "suppression": suppressed.id,
         "window": window.id,
         "catalogue_row": row.id,

@@ -15,11 +15,12 @@ from django.db import connections, transaction
 from django.urls import reverse
 
 from enrollment import keys
-from fleet import room_groups
+from fleet import bulk_edit, room_groups
 from fleet.catalog_files import id_of
 from fleet.models import Device, Peripheral
 from foundation import clock
 from foundation.context import tenant
+from foundation.models import Job
 from incidents import notes
 from incidents.models import Incident
 from tenancy.models import Person, Tenant, User
@@ -44,6 +45,7 @@ class Site:
     agent: User
     room: UUID
     group: UUID
+    edit: UUID  # drafted
     mine: UUID  # a ticket of the agent's that waits on the customer
     waiting: UUID  # an arrival
 
@@ -98,7 +100,9 @@ def _furnish(customer: Tenant, agent: User, *, at: Any) -> dict[str, UUID]:
     group = room_groups.add_group(name="Executive", description="The top floor.", at=at)
     room_groups.add_members(group.id, [rooms[0].id], at=at)
     keys.issue(label="Oslo", group=group, expires_at=at + timedelta(days=2), by=by, at=at)
-    return {"room": rooms[0].id, "group": group.id, "mine": mine.id, "waiting": waiting.id}
+    edit = bulk_edit.draft(room_ids=[room.id for room in rooms], selected="Ticked", by=None, at=at)
+    bulk_edit.set_changes(edit.id, {"capacity": 12, "add_groups": [group.id]}, at=at)
+    return {"room": rooms[0].id, "group": group.id, "edit": edit.id, "mine": mine.id, "waiting": waiting.id}
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +184,12 @@ def test_every_page_of_the_portal(portal: Any, site: Site) -> None:
         "/",
         "/rooms",
         "/rooms?q=nothing",
+        "/search?q=aur",
+        "/devices",
+        "/equipment",
+        "/rooms/edits",
+        reverse("portal:bulk-detail", args=[site.edit]),
+        reverse("portal:group-rule", args=[site.group]),
         reverse("portal:room-detail", args=[site.room]),
         reverse("portal:room-edit", args=[site.room]),
         "/incidents",
@@ -332,6 +342,53 @@ def test_undo_takes_a_suppression_back(portal: Any, site: Site) -> None:
     portal.locator(".head__title", has_text="Suppressed").wait_for()
     portal.click(".toast button:has-text('Undo')")
     portal.locator(".head__title", has_text="Unhealthy").wait_for()
+
+
+def test_many_rooms_are_edited_and_the_edit_is_undone(portal: Any, site: Site) -> None:
+    portal.goto(f"{site.address}/rooms")
+    bar = portal.locator("#bulk")
+    assert not bar.is_visible()
+    portal.check("[aria-label='Choose Bjerk']")
+    portal.check("[aria-label='Choose Dovre']")
+    assert bar.inner_text().startswith("2 chosen")
+    portal.evaluate("htmx.trigger(document.body, 'greenroom:refresh')")
+    portal.wait_for_load_state("networkidle")
+    assert portal.is_checked("[aria-label='Choose Bjerk']")  # a poll leaves what is chosen
+    portal.click("#bulk button >> text=Edit >> nth=0")
+    portal.fill("[name=capacity]", "14")
+    portal.click("text=Preview")
+    portal.locator("#preview", has_text="2 rooms would change").wait_for()
+    assert examine(portal) == []
+    portal.click("button:has-text('Change 2 rooms')")
+    portal.locator(".head__title", has_text="Under way").wait_for()
+    change(site, lambda: step_edit(site))
+    portal.locator(".head__title", has_text="Done").wait_for(timeout=10_000)
+    portal.click("button:has-text('Undo')")
+    portal.locator(".head__title", has_text="Being undone").wait_for()
+    change(site, lambda: step_edit(site))
+    portal.locator("dt:has-text('Restored') + dd", has_text="2 rooms").wait_for(timeout=10_000)
+    assert examine(portal) == []
+
+
+def step_edit(site: Site) -> None:
+    jobs = Job.objects.for_tenant(site.customer).filter(kind=bulk_edit.KIND, state="queued")
+    for job in jobs:
+        assert bulk_edit.step(job, clock.now()).cursor is None
+        jobs.filter(id=job.id).update(state="done")
+
+
+def test_filters_are_saved_as_a_view_and_shared_by_their_address(portal: Any, site: Site) -> None:
+    portal.goto(f"{site.address}/rooms?q=bjerk")
+    portal.click("text=Save view")
+    portal.wait_for_selector("#dialog dialog[open]")
+    portal.fill("dialog [name=name]", "The quiet one")
+    portal.click("dialog button:has-text('Save view')")
+    portal.locator(".views [aria-current]", has_text="The quiet one").wait_for()
+    portal.click("summary:has-text('View')")
+    address = portal.locator("a:has-text('Address to share')").get_attribute("href")
+    portal.goto(f"{site.address}{address}")
+    assert portal.locator("[data-rows] tr").count() == 1
+    assert examine(portal) == []
 
 
 def test_live_pages_say_when_they_stop_and_go_on_by_themselves(portal: Any, site: Site) -> None:

@@ -12,18 +12,29 @@ from uuid import UUID
 from celery import shared_task
 from django.db import Error
 
-from fleet import counters, days, inventory, notices
+from fleet import bulk_edit, counters, days, inventory, notices
 from fleet.models import Room
 from foundation import clock, slots, timers
 from foundation.context import tenant
 from foundation.models import Timer
-from incidents import counting, detection, events, intervals, lifecycle, stability, suppression, watching
+from incidents import (
+    counting,
+    detection,
+    events,
+    intervals,
+    lifecycle,
+    mergers,
+    stability,
+    suppression,
+    watching,
+)
 from tenancy.models import Tenant
 from workers.effects import TIMERS, TIMERS_TOGETHER
 
 log = logging.getLogger(__name__)
 LONGEST_RUN_S = 30.0  # then the next ring goes on
 DAY = timedelta(days=1)
+UNDONE_WITHIN = timedelta(days=30)  # edits of many rooms
 
 
 @shared_task(name="detection.fire_timers", ignore_result=True)
@@ -69,6 +80,7 @@ def _recount(tenant_id: UUID, *, at: datetime) -> None:
     if wrong:
         log.error("Customer %s: numbers were wrong and are right now: %s", tenant_id, sorted(map(str, wrong)))
     days.forget_old(at=at)
+    bulk_edit.forget_old(before=at - UNDONE_WITHIN)
     stability.forget_old(tenant_id, at=at)
     events.forget_old(tenant_id, at=at)
 
@@ -119,6 +131,19 @@ def _room_changed(timer: Timer, at: datetime) -> None:
     suppression.follow_rooms(timer.tenant_id, [UUID(timer.subject)], at=at)
 
 
+def _regrouped(timer: Timer, at: datetime) -> None:
+    group_id, _, _ = timer.subject.partition(":")
+    suppression.regrouped(timer.tenant_id, UUID(group_id), notices.rooms_of(timer), at=at)
+
+
+def _rooms_moved(timer: Timer, at: datetime) -> None:
+    suppression.moved(timer.tenant_id, notices.rooms_of(timer), at=at)
+
+
+def _room_merged(timer: Timer, at: datetime) -> None:
+    mergers.follow(timer.tenant_id, UUID(timer.subject), UUID(timer.payload["into"]), at=at)
+
+
 def _device_changed(timer: Timer, at: datetime) -> None:
     detection.evaluate_devices(timer.tenant_id, [UUID(timer.subject)], at=at)
 
@@ -142,6 +167,9 @@ TIMERS.update(
         lifecycle.RECHECK: _recheck,
         inventory.SUPPRESSION_ENDS: _suppression_ended,
         notices.ROOM_CHANGED: _room_changed,
+        notices.REGROUPED: _regrouped,
+        notices.ROOMS_MOVED: _rooms_moved,
+        notices.ROOM_MERGED: _room_merged,
         notices.DEVICE_CHANGED: _device_changed,
         notices.FAULT_CHANGED: _fault_changed,
         lifecycle.RELEASE: _release_held,
