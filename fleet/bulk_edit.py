@@ -15,7 +15,18 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from fleet import counters, group_rules, history, inventory, lists, notices, place_tree, room_groups, search
+from fleet import (
+    counters,
+    group_rules,
+    history,
+    inventory,
+    lists,
+    notices,
+    place_tree,
+    room_groups,
+    scope,
+    search,
+)
 from fleet.errors import Missing, WrongState
 from fleet.models import BulkEdit, BulkEditRoom, Device, Place, Room, RoomGroup, RoomGroupMember
 from foundation import jobs
@@ -150,6 +161,7 @@ def validated(changes: Mapping[str, Any]) -> Facts:
             raise NotValid(f"At most {GROUPS_AT_ONCE} groups at once.", field=name)
         if keys:
             kept[name] = [str(room_groups.group(each, field=name).id) for each in keys]
+            scope.refuse_regrouping(current_tenant(), [UUID(each) for each in kept[name]])
     both = set(kept.get("add_groups", ())) & set(kept.get("remove_groups", ()))
     if both:
         raise NotValid("A group cannot be added and removed at once.", field="remove_groups")

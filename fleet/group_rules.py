@@ -84,6 +84,7 @@ def set_rule(group_id: UUID, rule: Any, *, requested_by: UUID | None = None, at:
     scope.refuse_part("A rule")
     clauses = validated(rule)
     group = held(group_id)
+    scope.refuse_regrouping(group.tenant_id, [group.id])
     if group.is_default and clauses:
         raise NotValid("New rooms go to the default group; it can have no rule.", field="rule")
     if group.rule == clauses:

@@ -91,6 +91,7 @@ def edit_group(
 def delete_group(group_id: UUID, *, at: datetime) -> None:
     """Its rooms stay. Raises Missing, and StillInUse for the default group or while something names it."""
     gone = held(group_id)
+    scope.refuse_regrouping(gone.tenant_id, [gone.id])
     if gone.is_default:
         raise StillInUse("The default group cannot be deleted: new rooms go there.")
     try:
@@ -102,8 +103,12 @@ def delete_group(group_id: UUID, *, at: datetime) -> None:
 
 
 def add_members(group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> int:
-    """Put rooms into a group; those in it already stay. Returns how many are new. Raises Missing, NotValid."""
+    """Put rooms into a group; those in it already stay. Returns how many are new.
+
+    Raises Missing, NotValid, and NotAllowed where the group is a scope and whoever asks may not change roles.
+    """
     into = held(group_id)
+    scope.refuse_regrouping(into.tenant_id, [into.id])
     wanted = _rooms(room_ids)
     members = RoomGroupMember.objects.for_tenant(into.tenant_id)
     there = set(members.filter(group=into, room_id__in=wanted).values_list("room_id", flat=True))
@@ -119,9 +124,10 @@ def add_members(group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> in
 def remove_members(group_id: UUID, room_ids: Iterable[UUID], *, at: datetime) -> int:
     """Take rooms out of a group; those not in it are no error. Returns how many went.
 
-    Raises Missing, NotValid, and StillInUse for rooms the group's rule puts there.
+    Raises Missing, NotValid, NotAllowed as above, and StillInUse for rooms the group's rule puts there.
     """
     out_of = held(group_id)
+    scope.refuse_regrouping(out_of.tenant_id, [out_of.id])
     wanted = _rooms(room_ids)
     members = RoomGroupMember.objects.for_tenant(out_of.tenant_id).filter(group=out_of, room_id__in=wanted)
     if members.filter(by_rule=True, by_hand=False).exists():

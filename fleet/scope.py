@@ -7,8 +7,9 @@ room, like a device still waiting for one, is out of reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from fleet.models import Device, Place, Room, RoomGroup, RoomGroupMember
 from foundation.errors import NotAllowed
 from foundation.narrowing import is_narrowed, narrowed
 from foundation.tenant_tables import TenantForeignKey, TenantModel
+from tenancy import scopes
 from tenancy.rights import Reach, Rights
 
 BY_SEVERAL_ROOMS = {"Incident": "rooms"}  # of one room, or of all that this relation names
@@ -31,6 +33,7 @@ BY_ROOM_OR_GROUP = {
 }  # of one room, or of a group as a whole
 TICKETS = "incidents"  # the app whose rows are tickets
 Condition = Q | Exists
+_asker: ContextVar[Rights | None] = ContextVar("asker", default=None)  # whose request it is
 
 
 @contextmanager
@@ -40,8 +43,12 @@ def within(rights: Rights, permission: str, *, reading: bool = False) -> Iterato
     reach = rights.reach(permission)
     own_tickets = reading and not permission.startswith(("tickets.", "queue."))
     tickets = reach & rights.reach("tickets.view") if own_tickets else reach
-    with narrowed(None if reach.everywhere and tickets.everywhere else _Within(reach, tickets)):
-        yield
+    asks = _asker.set(rights)
+    try:
+        with narrowed(None if reach.everywhere and tickets.everywhere else _Within(reach, tickets)):
+            yield
+    finally:
+        _asker.reset(asks)
 
 
 @contextmanager
@@ -55,6 +62,18 @@ def refuse_part(what: str) -> None:
     """Raises NotAllowed for somebody whose role covers some rooms only: `what` concerns more than those."""
     if is_narrowed():
         raise NotAllowed(f"{what} needs a role over all rooms; yours covers some.")
+
+
+def refuse_regrouping(tenant_id: UUID, group_ids: Iterable[UUID]) -> None:
+    """Raises NotAllowed for somebody who may not change roles, where one of the groups is the scope of a role or token.
+
+    Its rooms decide what others may do, and perhaps he himself. Greenroom's own work asks nobody.
+    """
+    rights = _asker.get()
+    if rights is not None and not rights.may("roles.modify") and scopes.stand_in(tenant_id, group_ids):
+        raise NotAllowed(
+            "The rooms of this group decide what people may do: change them with the right to roles."
+        )
 
 
 def rooms_in(reach: Reach) -> Condition:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from django.db.models import Q
+
 from foundation.errors import NotValid
+from tenancy.models import ApiToken, Invitation, Partnership, RoleAssignment
 from tenancy.rights import Place
 
 KINDS = ("room", "group")
@@ -28,6 +31,22 @@ def checked(everywhere: bool, places: Iterable[Place]) -> Scope:
     if any(kind not in KINDS for kind, _ in wanted):
         raise NotValid("A scope names rooms and groups.", field="scope")
     return [[kind, key] for kind, key in wanted]
+
+
+def stand_in(tenant_id: UUID, group_ids: Iterable[UUID]) -> bool:
+    """Whether a role, a token, an open invitation or a partnership of the tenant entered holds within one of the groups."""
+    keys = [str(key) for key in group_ids]
+    given = RoleAssignment.objects.for_tenant(tenant_id).filter(scope=RoleAssignment.Scope.GROUP)
+    if given.filter(scope_id__in=keys).exists():
+        return True
+    named = Q()
+    for key in keys:
+        named |= Q(scope__contains=[["group", key]])
+    return bool(keys) and (
+        ApiToken.objects.for_tenant(tenant_id).filter(named, revoked_at=None).exists()
+        or Invitation.objects.for_tenant(tenant_id).filter(named, accepted_at=None, revoked_at=None).exists()
+        or Partnership.objects.for_tenant(tenant_id).filter(named).exists()
+    )
 
 
 def rows(everywhere: bool, scope: Scope) -> list[tuple[str, UUID | None]]:

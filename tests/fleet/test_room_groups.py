@@ -3,14 +3,16 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from fleet import room_groups
+from fleet import bulk_edit, group_rules, room_groups, scope
 from fleet.errors import AlreadyThere, Missing, StillInUse
 from fleet.models import MonitoringSettings, Room, RoomGroup
 from foundation.context import tenant
-from foundation.errors import NotValid
+from foundation.errors import NotAllowed, NotValid
+from tenancy import assignments, custom_roles
 from tenancy.models import AuditEvent
+from tenancy.rights import granted
 from tests.factories.fleet import make_room
-from tests.factories.tenancy import make_customer
+from tests.factories.tenancy import make_customer, make_person
 
 
 @pytest.fixture
@@ -82,3 +84,25 @@ def test_too_many_rooms_at_once_are_refused(entered, at):
         room_groups.add_members(
             room_groups.default_group().id, [entered.id.__class__(int=n) for n in range(1001)], at=at
         )
+
+
+def test_rooms_of_a_group_that_is_somebodys_scope_are_changed_only_by_who_may_change_roles(entered, at):
+    group, free = (room_groups.add_group(name=name, at=at) for name in ("Europe", "Lobby"))
+    room = make_room(at=at)
+    person = make_person(entered, "", at=at)
+    role = custom_roles.add_role(name="Keeper", permissions=["rooms.modify"], by=None, at=at)
+    assignments.give(person, role_id=role.id, everywhere=False, scope=[("group", group.id)], by=None, at=at)
+    keeper = granted(["groups.modify"])
+    with scope.within(keeper, "groups.modify"):
+        assert room_groups.add_members(free.id, [room.id], at=at) == 1
+        for refused in (
+            lambda: room_groups.add_members(group.id, [room.id], at=at),
+            lambda: room_groups.remove_members(group.id, [room.id], at=at),
+            lambda: room_groups.delete_group(group.id, at=at),
+            lambda: group_rules.set_rule(group.id, [{"field": "room_type", "values": ["small"]}], at=at),
+            lambda: bulk_edit.validated({"add_groups": [str(group.id)]}),
+        ):
+            with pytest.raises(NotAllowed):
+                refused()
+    with scope.within(keeper | granted(["roles.modify"]), "groups.modify"):
+        assert room_groups.add_members(group.id, [room.id], at=at) == 1
