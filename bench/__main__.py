@@ -16,7 +16,15 @@ import psutil
 
 from bench.rows import Row
 
-NAMES = ("heartbeats_accept", "heartbeats_ingest", "rooms_list", "rollout_gate", "rollouts", "bombs")
+NAMES = (
+    "heartbeats_accept",
+    "heartbeats_ingest",
+    "rooms_list",
+    "rollout_gate",
+    "rollouts",
+    "imports_exports",
+    "bombs",
+)
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- begin: {} -->", "<!-- end: {} -->"
 HEAD = "| Figure | Ours | Floor or peer | Ratio | Target | Holds |\n|---|---|---|---|---|---|\n"

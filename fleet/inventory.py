@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 
 from fleet import counters, expectations, group_rules, health, history, notices, scope, search, validation
 from fleet.errors import AlreadyThere, ChangedMeanwhile, Missing, StillInUse
-from fleet.models import Device, Place, Room, RoomGroup, RoomGroupMember
+from fleet.models import Asset, Device, Place, Room, RoomGroup, RoomGroupMember
 from fleet.place_tree import add_place, arrivals, edit_place, move_place, place, site_of
 from foundation import timers
 from foundation.context import current_tenant
@@ -206,7 +206,7 @@ def checked(name: str, value: Any) -> Any:
 def retire_room(room_id: UUID, *, at: datetime) -> Room:
     """Take a room out of every list; its history stays. Repeating it changes nothing.
 
-    Raises Missing, and StillInUse while devices are in it.
+    Raises Missing, and StillInUse while devices or assets are in it.
     """
     retired = _held(room_id, retired_too=True)
     if retired.retired_at is not None:
@@ -214,6 +214,8 @@ def retire_room(room_id: UUID, *, at: datetime) -> Room:
     devices = Device.objects.for_tenant(retired.tenant_id).filter(room=retired, retired_at=None)
     if devices.exclude(status=Device.Status.UNENROLLED).exists():
         raise StillInUse("Unenroll or move the devices of this room first.")
+    if Asset.objects.for_tenant(retired.tenant_id).current().filter(room=retired).exists():
+        raise StillInUse("Move or remove the assets of this room first.")
     retired.retired_at = at
     retired.version += 1
     retired.save(update_fields=["retired_at", "version"])

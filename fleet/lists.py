@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
 from fleet import place_tree, search
-from fleet.models import Device, Peripheral, Room, RoomGroupMember, ThingWord
+from fleet.models import Asset, Device, Peripheral, Room, RoomGroupMember, ThingWord
 from foundation.context import current_tenant, current_tenants
 from foundation.errors import NotValid
 from foundation.narrowing import is_narrowed
@@ -167,10 +167,15 @@ def _peripherals() -> QuerySet[Peripheral]:
     return rows.exclude(device__status=Device.Status.UNENROLLED)
 
 
+def _assets() -> QuerySet[Asset]:
+    return Asset.objects.for_tenant(current_tenant()).current()
+
+
 _ROWS: dict[str, Callable[[], QuerySet[Any]]] = {
     "rooms": _rooms,
     "devices": _devices,
     "peripherals": _peripherals,
+    "assets": _assets,
 }
 FILTERS: dict[str, dict[str, Filter]] = {
     "rooms": {
@@ -206,6 +211,13 @@ FILTERS: dict[str, dict[str, Filter]] = {
         "site": _inside("device__room__place_id"),
         "group": _member("device__room_id"),
     },
+    "assets": {
+        "q": _words(ThingWord.Kind.ASSET),
+        **{name: _equal(name) for name in ("kind", "make", "model", "serial_number", "tag")},
+        "room": _equal("room_id"),
+        "site": _inside("room__place_id"),
+        "group": _member("room_id"),
+    },
 }
 ONE_VALUE = frozenset({"q", "site", "connected", "resource_account"})
 IDS = frozenset({"site", "group", "room"})
@@ -215,5 +227,6 @@ CHOICES: dict[tuple[str, str], frozenset[str]] = {
     ("devices", "kind"): frozenset(Device.Kind.values),
     ("devices", "status"): frozenset(Device.Status.values),
     ("devices", "platform"): frozenset(Device.Platform.values),
+    ("assets", "kind"): frozenset(Asset.Kind.values),
     ("peripherals", "connected"): frozenset({"true", "false"}),
 }

@@ -9,7 +9,18 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from fleet import counters, group_rules, health, history, notices, place_tree, room_groups, scope, search
+from fleet import (
+    assets,
+    counters,
+    group_rules,
+    health,
+    history,
+    notices,
+    place_tree,
+    room_groups,
+    scope,
+    search,
+)
 from fleet.errors import AlreadyThere, Missing, StillInUse
 from fleet.models import Device, Place, Room, RoomGroupMember
 from fleet.models.places import RoomQuerySet
@@ -22,7 +33,7 @@ MOST_NAMED = 5  # names a refusal lists
 
 
 def merge_rooms(gone_id: UUID, *, into_id: UUID, at: datetime) -> Room:
-    """Make one room part of another: devices with what is attached to them, groups and open tickets go there.
+    """Make one room part of another: devices with what is attached to them, assets, groups and open tickets go there.
 
     Raises Missing for a room that is not there or retired, NotValid for one room merged into itself.
     """
@@ -39,6 +50,7 @@ def merge_rooms(gone_id: UUID, *, into_id: UUID, at: datetime) -> Room:
     _refuse_country(into.place, Room.objects.for_tenant(tenant_id).filter(id=gone.id))
     devices = _move_devices(gone, into, at=at)
     _move_memberships(gone, into, at=at)
+    assets.follow_merger(gone, into, at=at)
     counters.add(counters.room_change(tenant_id, before=(gone.state, gone.site_id), after=None))
     gone.retired_at, gone.merged_into = at, into
     gone.version += 1

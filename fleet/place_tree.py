@@ -19,6 +19,7 @@ from fleet.errors import AlreadyThere, Missing
 from fleet.models import Device, Place, Room
 from foundation.context import current_tenant
 from foundation.errors import NotValid, violated_constraint
+from foundation.ids import new_id
 from tenancy import audit, regions
 from tenancy.models import Tenant
 
@@ -55,9 +56,10 @@ def add_place(
     parent_id: UUID | None = None,
     time_zone: str = "",
     country_code: str = "",
+    place_id: UUID | None = None,
     at: datetime,
 ) -> Place:
-    """`time_zone` and `country_code` default to the parent's, at the root to the customer's.
+    """`time_zone` and `country_code` default to the parent's, at the root to the customer's. `place_id`: the id it gets.
 
     Raises NotValid, Missing for the parent, AlreadyThere where a neighbour has the name.
     """
@@ -68,6 +70,7 @@ def add_place(
     _check_level(kind, above)
     zone = time_zone or (above.time_zone if above else Tenant.objects.get(id=tenant_id).time_zone)
     made = Place(
+        id=place_id or new_id(),
         tenant_id=tenant_id,
         parent=above,
         kind=kind,

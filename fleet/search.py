@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Exists, F, Model, OuterRef, QuerySet
 
-from fleet.models import Device, Peripheral, Room, RoomWord, ThingWord
+from fleet.models import Asset, Device, Peripheral, Room, RoomWord, ThingWord
 from fleet.models.places import RoomQuerySet
 from foundation.context import current_tenant
 from foundation.narrowing import is_narrowed
@@ -172,6 +172,23 @@ def index_peripherals(peripherals: Iterable[Peripheral]) -> int:
                 *serial_words(each.serial),
             }
             for each in peripherals
+        },
+    )
+
+
+def index_assets(assets: Iterable[Asset]) -> int:
+    """Write the words of assets anew; a removed one has none."""
+    return index_things(
+        ThingWord.Kind.ASSET,
+        {
+            (each.tenant_id, each.id): set()
+            if each.removed_at
+            else {
+                *words_of(f"{each.name} {each.kind} {each.make} {each.model} {each.note}"),
+                *serial_words(each.serial_number),
+                *serial_words(each.tag),
+            }
+            for each in assets
         },
     )
 

@@ -30,7 +30,7 @@ class Section:
 
 SECTIONS = (
     Section("portal:overview", "Overview", "overview", "rooms.view", ("overview",), "o"),
-    Section("portal:room-list", "Rooms", "room", "rooms.view", ("room", "bulk"), "r", ("rooms.",)),
+    Section("portal:room-list", "Rooms", "room", "rooms.view", ("room", "bulk", "asset"), "r", ("rooms.",)),
     Section(
         "portal:incident-list",
         "Incidents",
@@ -52,6 +52,8 @@ SECTIONS = (
     Section("portal:device-list", "Devices", "display", "rooms.view", ("device-list", "peripheral"), "d"),
     Section("portal:site-list", "Sites", "building", "rooms.view", ("site",), "s", manage=True),
     Section("portal:catalogue-list", "Catalogue", "star", "inventory.view", ("catalogue",), "c", manage=True),
+    Section("portal:export-list", "Exports", "download", "rooms.view", ("export",), manage=True),
+    Section("portal:import-list", "Imports", "forward", "rooms.modify", ("import",), manage=True),
     Section("portal:group-list", "Room groups", "groups", "groups.view", ("group",), manage=True),
     Section(
         "portal:key-list",

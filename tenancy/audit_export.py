@@ -12,6 +12,7 @@ from uuid import UUID
 from foundation import files, jobs
 from foundation.context import current_tenant
 from foundation.models import Job, StoredFile
+from foundation.tables.cells import cell
 from tenancy import audit
 from tenancy.audit_log import Asked, Names, events
 from tenancy.errors import Missing
@@ -39,7 +40,6 @@ COLUMNS = (
     "request_id",
     "id",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 def start(asked: Asked, *, requested_by: UUID | None, at: datetime) -> Job:
@@ -85,12 +85,6 @@ def step(held: Job, at: datetime) -> jobs.Progress:
         return jobs.Progress({"after": str(some[-1].id), "parts": parts}, done)
     whole = _join(parts, held, at)
     return jobs.Progress(None, done, done, {"file": str(whole.id), "rows": done})
-
-
-def cell(value: Any) -> str:
-    """One value as text that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _text(rows: list[AuditEvent], *, heading: bool) -> IO[bytes]:

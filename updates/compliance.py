@@ -19,8 +19,8 @@ from fleet.models import Device
 from foundation import files, jobs
 from foundation.context import current_tenant
 from foundation.models import Job, StoredFile
+from foundation.tables.cells import cell
 from tenancy import audit
-from tenancy.audit_export import cell
 from updates import applicability, releases, rings, targets, versions
 from updates.applicability import EQUIPMENT
 from updates.models import Release, Ring, RolloutTarget

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fleet import bulk_edit, group_rules
+from fleet import bulk_edit, exports, group_rules
+from fleet.imports import runs as import_runs
+from fleet.imports import steps as imports
 from foundation import mail
 from foundation.jobs import Step
 from foundation.outbox import Sender
@@ -19,6 +21,9 @@ JOB_STEPS: dict[str, Step] = {
     compliance.KIND: compliance.step,
     group_rules.KIND: group_rules.step,
     privacy.KIND: privacy.step,
+    exports.KIND: exports.step,
+    import_runs.CHECK: imports.check,
+    import_runs.APPLY: imports.apply,
 }
-TIMERS: dict[str, Handler] = {}
+TIMERS: dict[str, Handler] = {import_runs.FORGET: import_runs.forget}
 TIMERS_TOGETHER: dict[str, Together] = {}  # of the same kinds, where many at once cost less

@@ -1,5 +1,6 @@
 """Places, rooms, devices and what they last told."""
 
+from fleet.models.assets import Asset
 from fleet.models.catalog import CatalogEntry, CatalogFacts, OwnCatalogEntry
 from fleet.models.devices import (
     Device,
@@ -12,6 +13,7 @@ from fleet.models.devices import (
     SignalTransition,
 )
 from fleet.models.history import BulkEdit, BulkEditRoom, RoomHistory
+from fleet.models.imports import ImportProblem, ImportRow, ImportRun
 from fleet.models.places import (
     ClosedDay,
     Counter,
@@ -25,6 +27,7 @@ from fleet.models.places import (
 )
 
 __all__ = [
+    "Asset",
     "BulkEdit",
     "BulkEditRoom",
     "CatalogEntry",
@@ -33,6 +36,9 @@ __all__ = [
     "Counter",
     "Device",
     "Fault",
+    "ImportProblem",
+    "ImportRow",
+    "ImportRun",
     "IngestLiveness",
     "IngestOutage",
     "MonitoringSettings",

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from portal.api import (
+    assets,
     assignments,
     audit,
     bulk_edits,
@@ -10,7 +11,9 @@ from portal.api import (
     device_records,
     enrollment_keys,
     events,
+    exports,
     groups,
+    imports,
     incident_actions,
     incidents,
     people,
@@ -53,6 +56,17 @@ urlpatterns: list[URLPattern] = [
     path("/search", search.Search.as_view(), name="search"),
     path("/views", saved_views.SavedViews.as_view(), name="views"),
     path("/views/<uuid:view_id>", saved_views.SavedViewDetail.as_view(), name="view"),
+    path("/assets", assets.Assets.as_view(), name="assets"),
+    path("/assets/<uuid:asset_id>", assets.AssetDetail.as_view(), name="asset"),
+    path("/exports", exports.Exports.as_view(), name="exports"),
+    path("/exports/<uuid:export_id>", exports.ExportDetail.as_view(), name="export"),
+    path("/exports/<uuid:export_id>/file", exports.ExportFile.as_view(), name="export-file"),
+    path("/imports", imports.Imports.as_view(), name="imports"),
+    path("/imports/<uuid:import_id>", imports.ImportDetail.as_view(), name="import"),
+    path("/imports/<uuid:import_id>/check", imports.ImportCheck.as_view(), name="import-check"),
+    path("/imports/<uuid:import_id>/apply", imports.ImportApply.as_view(), name="import-apply"),
+    path("/imports/<uuid:import_id>/cancel", imports.ImportCancel.as_view(), name="import-cancel"),
+    path("/imports/<uuid:import_id>/problems", imports.ImportProblems.as_view(), name="import-problems"),
     path("/incidents", incidents.Incidents.as_view(), name="incidents"),
     path("/incidents/<uuid:incident_id>", incidents.IncidentDetail.as_view(), name="incident"),
     path(

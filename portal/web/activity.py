@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fleet.models import Device, Room, RoomHistory, SignalTransition
+from fleet.models import Asset, Device, Room, RoomHistory, SignalTransition
 from incidents.models import Incident, IncidentQuerySet, RoomEvent
 from incidents.rules import RULES
 from portal.web.words import SIGNAL_STATES
@@ -18,11 +18,17 @@ from tenancy.audit_log import Names
 from tenancy.models import AuditEvent
 
 SHOWN = 20
+MOST_ASSETS = 100  # whose events are looked for, those removed among them
 DID = {  # action: icon and words; others are not for this page
     "room.create": ("room", "added this room"),
     "room.update": ("settings", "changed this room"),
     "room.suppress": ("belloff", "suppressed this room"),
     "room.unsuppress": ("bell", "ended the suppression"),
+    "room.asset_left": ("forward", "moved"),
+    "asset.create": ("plus", "added"),
+    "asset.update": ("settings", "changed"),
+    "asset.move": ("forward", "moved"),
+    "asset.remove": ("x", "removed"),
     "device.accept": ("check", "accepted"),
     "device.enroll": ("key", "enrolled"),
     "device.unenroll": ("x", "unenrolled"),
@@ -38,6 +44,8 @@ BECAME = {  # what the history tells: icon, words before and after what it is ab
     Kind.PERIPHERAL_CAME: ("swap", "{what}", "came here{from_other}"),
     Kind.PERIPHERAL_LEFT: ("swap", "{what}", "turned up{in_other}"),
 }
+
+WITH_CHANGES = ("room.update", "room.suppress", "asset.update")
 
 
 @dataclass(frozen=True)
@@ -141,9 +149,14 @@ def _events(room: Room, rooms: list[UUID]) -> list[Line]:
 
 
 def _done(room: Room, rooms: list[UUID], devices: list[Device]) -> list[Line]:
-    ids = [*rooms, *(each.id for each in devices)]
+    listed = Asset.objects.for_tenant(room.tenant_id).filter(room=room).order_by("-id")
+    things = listed.values_list("id", flat=True)[:MOST_ASSETS]
+    ids = [*rooms, *(each.id for each in devices), *things]
     rows = AuditEvent.objects.for_tenant(room.tenant_id).filter(
-        object_kind__in=["room", "device"], object_id__in=ids, action__in=list(DID), result="successful"
+        object_kind__in=["room", "device", "asset"],
+        object_id__in=ids,
+        action__in=list(DID),
+        result="successful",
     )
     found = list(rows.order_by("-id")[:SHOWN])
     names = Names(found)
@@ -152,8 +165,11 @@ def _done(room: Room, rooms: list[UUID], devices: list[Device]) -> list[Line]:
 
 def _deed(event: Any, names: Names) -> Line:
     icon, words = DID[event.action]
-    about = event.object_name if event.object_kind == "device" else ""
-    note = ", ".join(_changed(event.after)) if event.action in ("room.update", "room.suppress") else ""
+    after = event.after or {}
+    about = event.object_name if event.object_kind in ("device", "asset") else str(after.get("asset", ""))
+    note = ", ".join(_changed(after)) if event.action in WITH_CHANGES else ""
+    if event.action in ("asset.move", "room.asset_left"):
+        about += f" to {after.get('to') or after.get('room')}"
     return Line(event.at, icon, "", names.actor(event) or "Greenroom", f"{words} {about}".strip(), note)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from fleet import catalog, days, expectations, group_rules, inventory, licences
+from fleet import assets, catalog, days, expectations, group_rules, inventory, licences
 from fleet.catalog import Assessment
 from fleet.models import Device, Peripheral, Room, RoomGroup
 from foundation import clock
@@ -17,7 +17,7 @@ from incidents import signal_values
 from incidents.models import Incident
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
-from portal.web import activity, signals
+from portal.web import activity, asset_pages, signals
 from portal.web.rooms import day_letter
 from portal.web.words import CATALOGUE_VERDICTS
 from updates.versions import NotAVersion, Scheme, compare
@@ -52,6 +52,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         .order_by("severity", "opened_at", "id")
     )
     shown = signals.cards(devices, signal_values.effective(request.tenant.id), tickets)
+    listed = assets.of_room(room)
     live = htmx.live(
         (room.version, room.state, room.suppressed_until, room.open_warnings),
         [
@@ -60,6 +61,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         ],
         [(ticket.id, ticket.version) for ticket in tickets],
         shown,
+        [(each.id, each.version) for each in listed],
     )
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
@@ -91,6 +93,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
             for each, standing in zip(peripherals, standings[len(devices) :], strict=True)
         ],
         "licence": _licence(room),
+        "assets": [(each, *asset_pages.KINDS[each.kind]) for each in listed],
         "expected": [
             (expectations.EQUIPMENT[key], count)
             for key, count in room.expected.items()

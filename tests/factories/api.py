@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.test import Client
 
@@ -20,6 +20,14 @@ def make_api_token(
         row = Role.objects.for_tenant(owner).get(key=role)
         expires_at = at + timedelta(days=days)
         return api_tokens.issue(owner, role=row, label=f"Test {role}", expires_at=expires_at, by=by, at=at)[1]
+
+
+class File(NamedTuple):
+    """A body that is no JSON, with what belongs into the address."""
+
+    content: bytes
+    content_type: str
+    query: str
 
 
 class Api:
@@ -60,6 +68,10 @@ class Api:
         return [row["name"] for row in answer.json()["results"]]
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+        if isinstance(body, File):
+            headers = {**self._headers, **headers}
+            address = f"{self._address(path)}?{body.query}"
+            return self._client.post(address, body.content, content_type=body.content_type, headers=headers)
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return getattr(self._client, method)(

@@ -14,10 +14,11 @@ from django.test import Client
 from django.urls import reverse
 
 from fleet import place_tree, room_groups
-from fleet.models import BulkEdit, Device, Place, Room
+from fleet.models import Asset, BulkEdit, Device, ImportRun, Place, Room
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
+from foundation.models import Job
 from incidents import lifecycle, signal_settings
 from incidents.models import Incident, IncidentLink
 from portal.sign_in import directories
@@ -75,6 +76,8 @@ BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
     "portal:ring-add": lambda own: {"position": "7"},
     "portal:ring-add-room": lambda own: {"room": str(own.beyond["room"])},
     "portal:rollout-roll-back": lambda own: {"typed": "1.0"},
+    "portal:asset-move": lambda own: {"room": f"{BEYOND} {own.canary} room"},
+    "portal:import-new": lambda own: {"file": SimpleUploadedFile("rooms.csv", b"Name\nAurora")},
     "portal:console-break-glass": lambda own: {"ticket": _incident(own).number},
     "portal:console-reply": lambda own: {"to": "reply"},
 }
@@ -89,7 +92,7 @@ BEFORE: dict[str, Callable[[Customer], object]] = {
     "portal:bulk-undo": lambda own: (
         BulkEdit.objects.for_tenant(own.tenant).filter(id=own.ids["edit"]).update(state="done")
     ),
-    "portal:room-retire": lambda own: Device.objects.for_tenant(own.tenant).update(room=None),
+    "portal:room-retire": lambda own: _empty_rooms(own.tenant),
     "portal:incident-done": lambda own: _set_incident(own, state="needs_action"),
     "portal:incident-reopen": lambda own: _resolve(own.tenant),
     "portal:console-reopen": lambda own: _resolve(own.tenant),
@@ -100,6 +103,7 @@ BEFORE: dict[str, Callable[[Customer], object]] = {
         )
         for side in SIDES
     },
+    "portal:import-apply": lambda own: _check_imports(own.tenant),
     "portal:person-sign-out": lambda own: sign_in(
         User.objects.get(id=Person.objects.for_tenant(own.tenant).get(id=own.ids["person"]).user_id)
     ),
@@ -162,6 +166,16 @@ def _below_another(own: Customer) -> None:
     place = Place.objects.for_tenant(own.tenant).get(id=own.ids["place"])
     country = make_place("Above", kind="country", at=clock.now())
     place_tree.move_place(place.id, parent_id=country.id, at=clock.now())
+
+
+def _empty_rooms(owner: Tenant) -> None:
+    Device.objects.for_tenant(owner).update(room=None)
+    Asset.objects.for_tenant(owner).update(removed_at=clock.now())
+
+
+def _check_imports(owner: Tenant) -> None:
+    """As if they were checked, and found to make something."""
+    ImportRun.objects.for_tenant(owner).update(state="checked", creates=1)
 
 
 def _in_a_week() -> str:
@@ -274,6 +288,7 @@ def test_every_page_of_the_console_that_writes_leaves_an_event(world):
 QUERIES = {
     ("POST", "/incidents/{incident_id}/attachments"): "?name=a.log",
     ("PUT", "/releases/{release_id}/file"): "?name=app.swu",
+    ("POST", "/imports"): "?kind=rooms&name=rooms.csv",
 }
 WRITES = [(method, path) for method, path, _ in routes() if method not in ("GET", "HEAD")]
 API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], object]] = {
@@ -283,6 +298,10 @@ API_BEFORE: dict[tuple[str, str], Callable[[Tenant, dict[str, Any], datetime], o
         .filter(id=ids["room_id"])
         .update(suppressed_until=at + timedelta(days=1), suppressed_reason="Refit")
     ),
+    ("DELETE", "/exports/{export_id}"): lambda owner, ids, at: Job.objects.for_tenant(owner).update(
+        state="queued"
+    ),
+    ("POST", "/imports/{import_id}/apply"): lambda owner, ids, at: _check_imports(owner),
     ("POST", "/devices/{device_id}/accept"): lambda owner, ids, at: ids.update(
         device_id=make_device(status=Device.Status.ONBOARDING, at=at).id
     ),

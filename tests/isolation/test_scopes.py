@@ -18,8 +18,14 @@ from tests.isolation.test_matrix import PERMISSIONS, VARYING
 from tests.isolation.world import BEYOND, World
 
 GRANTED = PERMISSIONS["pro_manager"] - NEEDS_EVERYWHERE
-IN_REACH = {"place", "room", "group", "device", "incident", "suppression", "window", "peripheral"}
-OUT_OF_REACH = {"waiting_device", "key"}  # it has no room yet; it belongs to another group
+IN_REACH = {"place", "room", "group", "device", "incident", "suppression", "window", "asset", "peripheral"}
+OUT_OF_REACH = {
+    "waiting_device",
+    "key",
+    "import",
+    "export",
+    "export_queued",
+}  # no room yet; another group's; somebody else's
 FOR_ALL_ROOMS = {
     "api:rooms",
     "api:sites",

@@ -11,7 +11,8 @@ from uuid import UUID
 from django.db import transaction
 
 from enrollment import keys
-from fleet import bulk_edit, inventory, own_catalog, place_tree, room_groups
+from fleet import assets, bulk_edit, exports, inventory, own_catalog, place_tree, room_groups
+from fleet.imports import runs as import_runs
 from fleet.models import Device, Peripheral, SignalState
 from foundation import files, jobs
 from foundation.context import tenant
@@ -30,7 +31,9 @@ from tenancy import (
     partners,
     saved_views,
 )
+from tenancy.audit import SYSTEM
 from tenancy.models import BreakGlass, Person, Role, RoleAssignment, Tenant, User
+from tenancy.rights import granted
 from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
 from tenancy.tenants import add_person
 from tests.factories.incidents import make_incident
@@ -140,6 +143,12 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
     room = inventory.add_room(place_id=place.id, name=f"{canary} room", at=at)
     group = room_groups.add_group(name=f"{canary} group", at=at)
     room_groups.add_members(group.id, [room.id], at=at)
+    table = io.BytesIO(f"Name,Building\n{canary},{canary}\n".encode())
+    by = import_runs.By(SYSTEM, granted([import_runs.PERMISSION]))
+    imported = import_runs.receive("rooms", table, f"{canary}.csv", by=by, at=at)
+    export_by = exports.By(SYSTEM, granted([exports.PERMISSION]))
+    queued = exports.start("rooms", "csv", {"q": [canary]}, by=export_by, at=at)
+    asset = assets.add_asset(room_id=room.id, kind="dock", name=f"{canary} asset", at=at)
     devices = Device.objects.for_tenant(customer.tenant)
     shared: dict[str, Any] = {
         "kind": "room_system",
@@ -205,6 +214,12 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         "linked": linked.id,
         "event": event.id,
         "attachment": attachment.id,
+        "asset": asset.id,
+        "import": imported.id,
+        "export_queued": queued.id,
+        "export": _finished(
+            customer.tenant, exports.KIND, canary, files.FileKind("x", b""), queued.parameters, at=at
+        ),
         "key": key.id,
         "peripheral": camera.id,
         "edit": edit.id,
@@ -296,12 +311,20 @@ def _people_things(customer: Customer, canary: str, number: str, *, at: datetime
     }
 
 
-def _finished(owner: Tenant, kind: str, text: str, form: files.FileKind, *, at: datetime) -> UUID:
+def _finished(
+    owner: Tenant,
+    kind: str,
+    text: str,
+    form: files.FileKind,
+    parameters: dict[str, Any] | None = None,
+    *,
+    at: datetime,
+) -> UUID:
     """A job that is done, with its file."""
     row = files.store(
         io.BytesIO(text.encode()), f"{text}.txt", tenant_id=owner.id, kinds=(form,), limit_bytes=1_000, at=at
     )
-    job = jobs.add(kind, {}, tenant_id=owner.id, requested_by=None, at=at)
+    job = jobs.add(kind, parameters or {}, tenant_id=owner.id, requested_by=None, at=at)
     Job.objects.for_tenant(owner).filter(id=job.id).update(state=Job.State.DONE, result={"file": str(row.id)})
     return job.id
 

@@ -11,18 +11,22 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from enrollment import keys
-from fleet import bulk_edit, own_catalog, room_groups
+from fleet import assets, bulk_edit, exports, own_catalog, room_groups
+from fleet.imports import runs as import_runs
 from fleet.models import Peripheral
-from foundation import clock
+from foundation import clock, files
 from foundation.context import tenant
 from foundation.ids import new_id
+from foundation.models import Job
 from incidents import attachments, events, recorded, relations, suppression
 from incidents.models import Incident
 from incidents.timeline import GREENROOM
 from portal.api import urls
 from portal.api.resources import Resource
 from tenancy import api_tokens, assignments, custom_roles, invitations, saved_views
+from tenancy.audit import SYSTEM
 from tenancy.models import ApiToken, AuditEvent, Role
+from tenancy.rights import granted
 from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_device, make_place, make_room
@@ -48,6 +52,21 @@ def make_things(owner, now):
         place = make_place(at=now)
         room = make_room(place=place, at=now)
         device = make_device(room, at=now)
+        by = import_runs.By(SYSTEM, granted([import_runs.PERMISSION]))
+        table = io.BytesIO(b"Name,Building\nNew,HQ\n")
+        imported = import_runs.receive("rooms", table, "rooms.csv", by=by, at=now)
+        export_by = exports.By(SYSTEM, granted([exports.PERMISSION]))
+        export = exports.start("rooms", "csv", {}, by=export_by, at=now)
+        kept = files.store(
+            io.BytesIO(b"rooms"),
+            "rooms.csv",
+            tenant_id=owner.id,
+            kinds=(files.FileKind("x", b""),),
+            limit_bytes=9,
+            at=now,
+        )
+        Job.objects.for_tenant(owner).filter(id=export.id).update(state="done", result={"file": str(kept.id)})
+        asset = assets.add_asset(room_id=room.id, kind="dock", name="Dock", at=now)
         group = room_groups.default_group()
         key, _ = keys.issue(label="Key", group=group, at=now)
         incident = Incident.objects.for_tenant(owner).create(
@@ -115,6 +134,9 @@ def make_things(owner, now):
         "edit_id": edit.id,
         "view_id": view.id,
         "device_id": device.id,
+        "asset_id": asset.id,
+        "import_id": imported.id,
+        "export_id": export.id,
         "group_id": group.id,
         "key_id": key.id,
         "incident_id": incident.id,
@@ -181,6 +203,11 @@ BODIES = {
         "platform": "windows",
     },
     ("PATCH", "/catalogue/{row_id}"): lambda ids: {"note": "For small rooms"},
+    ("POST", "/assets"): lambda ids: {"room": str(ids["room_id"]), "kind": "table", "name": "Table"},
+    ("PATCH", "/assets/{asset_id}"): lambda ids: {"note": "By the door"},
+    ("POST", "/exports"): lambda ids: {"what": "rooms", "format": "csv"},
+    ("POST", "/imports"): lambda ids: b"Name,Building\nOther,HQ\n",
+    ("POST", "/imports/{import_id}/check"): lambda ids: {"columns": {"name": "Name", "building": "Building"}},
     ("POST", "/groups"): lambda ids: {"name": "New group"},
     ("PATCH", "/groups/{group_id}"): lambda ids: {"description": "Rooms"},
     ("POST", "/groups/{group_id}/members"): lambda ids: {"rooms": [str(ids["room_id"])]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,19 +16,23 @@ from django.db import connections, transaction
 from django.urls import reverse
 
 from enrollment import keys
-from fleet import bulk_edit, room_groups
+from fleet import assets, bulk_edit, exports, room_groups
 from fleet.catalog_files import id_of
+from fleet.imports import runs as import_runs
 from fleet.models import Device, Peripheral
-from foundation import clock
+from foundation import clock, jobs
 from foundation.context import tenant
 from foundation.models import Job
 from incidents import notes
 from incidents.models import Incident
+from tenancy.audit import SYSTEM
 from tenancy.models import Person, Tenant, User
+from tenancy.rights import granted
 from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.incidents import heal, make_incident, said
 from tests.factories.tenancy import PASSWORD, make_agent, make_customer, make_operator, make_person
 from tests.portal import browser as chromium
+from workers.effects import JOB_STEPS
 
 pytestmark = [
     pytest.mark.browser,
@@ -48,6 +53,7 @@ class Site:
     edit: UUID  # drafted
     mine: UUID  # a ticket of the agent's that waits on the customer
     waiting: UUID  # an arrival
+    imported: UUID  # a table whose columns are to be confirmed
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +108,20 @@ def _furnish(customer: Tenant, agent: User, *, at: Any) -> dict[str, UUID]:
     keys.issue(label="Oslo", group=group, expires_at=at + timedelta(days=2), by=by, at=at)
     edit = bulk_edit.draft(room_ids=[room.id for room in rooms], selected="Ticked", by=None, at=at)
     bulk_edit.set_changes(edit.id, {"capacity": 12, "add_groups": [group.id]}, at=at)
-    return {"room": rooms[0].id, "group": group.id, "edit": edit.id, "mine": mine.id, "waiting": waiting.id}
+    everything = granted([import_runs.PERMISSION, exports.PERMISSION])
+    table = io.BytesIO(b"Name,Building,Seats\nEster,HQ,8\n")
+    by_manager = import_runs.By(SYSTEM, everything)
+    imported = import_runs.receive("rooms", table, "rooms.csv", by=by_manager, at=at)
+    exports.start("rooms", "csv", {}, by=exports.By(SYSTEM, everything), at=at)
+    assets.add_asset(room_id=rooms[0].id, kind="dock", name="Dock", serial_number="D1", at=at)
+    return {
+        "imported": imported.id,
+        "room": rooms[0].id,
+        "group": group.id,
+        "edit": edit.id,
+        "mine": mine.id,
+        "waiting": waiting.id,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +215,11 @@ def test_every_page_of_the_portal(portal: Any, site: Site) -> None:
         "/incidents?view=resolved",
         reverse("portal:incident-detail", args=[site.mine]),
         "/sites",
+        "/imports",
+        "/imports/new",
+        reverse("portal:import-detail", args=[site.imported]),
+        "/exports",
+        "/exports/new",
         "/catalogue?q=logitech",
         "/catalogue?view=own",
         reverse("portal:catalogue-row", args=[id_of("Logitech", "Rally Bar", "windows")]),
@@ -241,6 +265,7 @@ def test_sign_in_and_refusals(browser: Any, site: Site, console: Any) -> None:
         ("/rooms", "Add room"),
         ("/enrollment", "New key"),
         ("/sites", "Add place"),
+        ("/rooms", "Export"),
         ("/catalogue?q=logitech", "Add row"),
         ("/enrollment/join", "Refuse"),
         ("/settings/signals", "Change"),
@@ -334,6 +359,35 @@ def test_keys_pressed_before_the_preview_is_there_mean_the_chosen_ticket(console
     assert console.input_value("#peek textarea") == "We jot it: ok"
 
 
+def test_a_table_with_mistakes_is_corrected_and_its_rooms_are_there(portal: Any, site: Site) -> None:
+    def upload(text: str) -> None:
+        file = {"name": "rooms.csv", "mimeType": "text/csv", "buffer": text.encode()}
+        portal.set_input_files("[name=file]", files=[file])
+        portal.click("button:has-text('Upload file')")
+        portal.click("button:has-text('Check the file')")
+        portal.locator(".head__title", has_text="Checking").wait_for()
+        work()
+
+    portal.goto(f"{site.address}/imports")
+    portal.click("main a.btn--primary")
+    upload("Room;Building;Seats\nFjell;Annex;8\nGrotte;Annex;many\n")
+    row = portal.locator("[data-rows] tr")
+    row.wait_for(timeout=10_000)
+    assert row.inner_text().split("\t") == [
+        "3", "Seats", "This must be a whole number from 0 to 10000.", "many",
+    ]  # fmt: skip
+    assert examine(portal) == []
+    portal.click("text=Upload the corrected file")
+    upload("Room;Building;Seats\nFjell;Annex;8\nGrotte;Annex;12\n")
+    portal.click("button:has-text('Import 2 rooms')", timeout=10_000)
+    portal.locator(".head__title", has_text="Importing").wait_for()
+    work()
+    portal.locator(".head__title", has_text="Imported").wait_for(timeout=10_000)
+    portal.goto(f"{site.address}/rooms?q=annex")
+    assert portal.locator("[data-rows] tr").count() == 2
+    assert chromium.breaches(portal) == []
+
+
 def test_undo_takes_a_suppression_back(portal: Any, site: Site) -> None:
     portal.goto(site.address + reverse("portal:room-detail", args=[site.room]))
     portal.click("text=Suppress")
@@ -399,6 +453,20 @@ def test_live_pages_say_when_they_stop_and_go_on_by_themselves(portal: Any, site
     assert "Live updates stopped." in notice.inner_text()
     portal.context.set_offline(False)
     notice.wait_for(state="hidden", timeout=10_000)
+
+
+def work() -> None:
+    """What workers would do, in a thread of its own."""
+
+    def inside() -> None:
+        try:
+            while jobs.step_due(JOB_STEPS, at=clock.now()):
+                pass
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(inside).result()
 
 
 def clock_in_thread() -> Any:
