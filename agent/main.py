@@ -24,6 +24,7 @@ from agent.runner import Runner
 from agent.signals import counts
 from agent.spool import Spool
 from agent.state import State, load_state
+from agent.updates import Updater
 from agent.watch import Watch
 
 _MEETING_APPS = ("Microsoft.SkypeRoomSystem.exe",)  # Teams Rooms on Windows
@@ -154,6 +155,8 @@ def _run(options: argparse.Namespace) -> None:
         spool.belong_to(state.device_id)
         identity = load_identity(options.home / "device-key.pem")
         reader = reader_for_this_machine()
+        updater = Updater(options.home, state.url, state.device_id, lambda: state.token)
+        updater.start()
         Runner(options.home, state, identity, spool, reader, interval_s=options.interval).run()
 
 

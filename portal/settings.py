@@ -274,8 +274,29 @@ STATIC_ROOT = environment.path(
     shown="`static/` in GREENROOM_HOME",
 )  # fmt: skip
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {
-    "default": {
+FILES_BUCKET = environment.text(
+    "GREENROOM_FILES_BUCKET",
+    "",
+    "Bucket of an S3-compatible store that keeps files; empty: `files/` in GREENROOM_HOME.",
+)
+_bucket_options = {
+    "bucket_name": FILES_BUCKET,
+    "endpoint_url": environment.text(
+        "GREENROOM_FILES_ENDPOINT", "", "Address of that store; empty: Amazon's own for the region."
+    )
+    or None,
+    "region_name": environment.text("GREENROOM_FILES_REGION", "", "Region of the bucket.") or None,
+    "access_key": environment.text("GREENROOM_FILES_ACCESS_KEY", "", "Access key of that store.") or None,
+    "secret_key": environment.text("GREENROOM_FILES_SECRET_KEY", "", "Secret key of that store.") or None,
+    "addressing_style": "path",
+    "signature_version": "s3v4",
+    "default_acl": None,
+    "file_overwrite": True,  # names are digests or random: the same name is the same content
+}
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _bucket_options}
+    if FILES_BUCKET
+    else {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": GREENROOM_HOME / "files"},
     },
@@ -286,6 +307,10 @@ FILES_FRONT = environment.text(
     "",
     "Internal location of a front server that serves `files/` in GREENROOM_HOME by X-Accel-Redirect; empty: none.",
 ).rstrip("/")
+if FILES_BUCKET and FILES_FRONT:
+    environment.problem(
+        "GREENROOM_FILES_FRONT serves files of this machine; with GREENROOM_FILES_BUCKET there are none."
+    )
 WHITENOISE_KEEP_ONLY_HASHED_FILES = False
 WHITENOISE_USE_FINDERS = True  # plain names from the sources, where nobody has collected
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # they name things of a customer

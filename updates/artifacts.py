@@ -106,6 +106,18 @@ def size_of(tenant_id: UUID, sha256: str) -> int | None:
         return None
 
 
+def open_part(tenant_id: UUID, sha256: str, first: int, length: int) -> IO[bytes]:
+    """Kept content from byte `first` on; whoever reads stops after `length`. Far storage is asked for that part alone."""
+    path = path_of(tenant_id, sha256)
+    bucket = getattr(default_storage, "bucket", None)
+    if bucket is not None:  # S3-compatible: opened as a file it would be fetched whole
+        span = f"bytes={first}-{first + length - 1}"
+        return cast(IO[bytes], bucket.Object(path).get(Range=span)["Body"])
+    content = cast(IO[bytes], default_storage.open(path, "rb"))
+    content.seek(first)
+    return content
+
+
 def open_content(tenant_id: UUID, sha256: str) -> IO[bytes]:
     return cast(IO[bytes], default_storage.open(path_of(tenant_id, sha256), "rb"))
 

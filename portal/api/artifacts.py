@@ -90,17 +90,16 @@ def deliver(
     status = 206 if "Content-Range" in headers else 200
     if request.method == "HEAD":
         return HttpResponse(headers=headers, content_type="application/octet-stream")
-    content = artifacts.open_content(tenant_id, sha256)
+    content = artifacts.open_part(tenant_id, sha256, first, length)
     return StreamingHttpResponse(
-        Part(content, first, length), status=status, headers=headers, content_type="application/octet-stream"
+        Part(content, length), status=status, headers=headers, content_type="application/octet-stream"
     )
 
 
 class Part:
     """Bytes of an open file in pieces; the server closes it, also when the device hangs up."""
 
-    def __init__(self, content: IO[bytes], first: int, length: int) -> None:
-        content.seek(first)
+    def __init__(self, content: IO[bytes], length: int) -> None:
         self._content, self._left = content, length
         self.close = content.close
 

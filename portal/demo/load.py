@@ -20,7 +20,7 @@ from fleet.models import MonitoringSettings, OwnCatalogEntry, Place, Room, RoomG
 from foundation.context import current_tenant, tenant
 from incidents import signal_settings
 from incidents.rules import RULES
-from portal.demo import history
+from portal.demo import history, updates
 from portal.demo.cast import (
     CATALOGUE,
     CUSTOMERS,
@@ -152,6 +152,7 @@ def _load_customer(
             )
         loaded.sign_ins.api_tokens.append(_token(customer, known=known, at=at))
         history.write(customer, at=at)
+        updates.write(customer, at=at)
 
 
 def _tenant(
