@@ -182,7 +182,7 @@ def end_paused(row: Rollout, *, at: datetime) -> None:
 
 def _postpone(row: Rollout, stage: RolloutStage, *, at: datetime) -> None:
     """A ring that begins later than planned has its nights later, by as many days."""
-    begins = (at + rollouts.FIRST_ZONE).date()
+    begins = at.date()
     late = (begins - stage.starts_on).days
     if late > 0:
         waiting = RolloutTarget.objects.for_tenant(row.tenant_id).filter(

@@ -294,6 +294,9 @@ def rollout_detail(request: TenantRequest, rollout_id: UUID) -> HttpResponse:
             for model, have, have_not, verdict in rollout_progress.health_of(row, view.stage)
         ],
         "current": next((view for view in views if view.stage.state not in ("waiting", "passed")), None),
+        "upcoming": next(
+            (view for view in views if view.stage.state == "waiting" and view.counts.total), None
+        ),
         "can_roll_back": totals.succeeded > 0 and row.kind == Rollout.Kind.INSTALL,
         "ended": row.state in ENDED_ROLLOUTS,
     }

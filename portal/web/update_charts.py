@@ -81,11 +81,13 @@ def spread_chart(days: Mapping[date, Mapping[str, int]], shown: Sequence[str], *
         if place in (0, len(ordered) - 1):
             anchor = "start" if place == 0 else "end"
             labels.append((f"{x if place == 0 else x + width:.1f}", HEIGHT - 5, anchor, f"{day:%-d %b}"))
-    bars = format_html_join("", '<rect data-tone="{}" x="{}" y="{}" width="{}" height="{}"/>', rects)
+    bars = format_html_join(
+        "", '<rect class="b" data-tone="{}" x="{}" y="{}" width="{}" height="{}"/>', rects
+    )
     said = format_html_join("", '<text x="{}" y="{}" text-anchor="{}">{}</text>', labels)
     grid = _grid(top, lambda value: TOP + (top - value) * scale)
     return format_html(
-        '<svg class="chart chart--wide chart--bars" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}</svg>',
+        '<svg class="chart chart--wide" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}</svg>',
         *(WIDTH, HEIGHT, title, grid, bars, said),
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from foundation import clock
 from foundation.context import tenant
@@ -16,7 +18,7 @@ from tests.factories.tenancy import PASSWORD, make_customer, make_person
 from tests.factories.updates import PACKAGE, fail, make_fleet, make_release, open_attempts, succeed
 from tests.portal import browser as chromium
 from updates import rings, rollout_actions, rollout_progress
-from updates.models import Release, Rollout
+from updates.models import Rollout
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,24 +51,40 @@ def page(customer: Tenant) -> Iterator[Any]:
         yield shown
 
 
+def apart(customer: Tenant, work: Callable[[], Any]) -> Any:
+    """On a thread and connection of its own: the browser has this one."""
+
+    def inside() -> Any:
+        try:
+            with tenant(customer.id):
+                return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(inside).result()
+
+
 def look(customer: Tenant, row: Rollout, *, at: datetime) -> None:
-    with tenant(customer.id):
-        rollout_progress.advance(row.id, customer.id, at=at)
+    apart(customer, lambda: rollout_progress.advance(row.id, customer.id, at=at))
 
 
 def update_all(customer: Tenant, row: Rollout, *, at: datetime, failing: int = 0) -> None:
     """The devices under way update, the first `failing` in vain; the worker looks before and after."""
     look(customer, row, at=at)
-    with tenant(customer.id):
-        waiting = open_attempts(row)
-        assert waiting
-        for place, attempt in enumerate(waiting):
-            if place < failing:
-                fail(attempt, at=at)
-            else:
-                succeed(attempt, at=at)
+    apart(customer, lambda: _report(row, at=at, failing=failing))
     for minutes in (2, 13):
         look(customer, row, at=at + timedelta(minutes=minutes))
+
+
+def _report(row: Rollout, *, at: datetime, failing: int) -> None:
+    waiting = open_attempts(row)
+    assert waiting
+    for place, attempt in enumerate(waiting):
+        if place < failing:
+            fail(attempt, at=at)
+        else:
+            succeed(attempt, at=at)
 
 
 def examined(page: Any, *sizes: dict[str, int]) -> None:
@@ -121,16 +139,14 @@ def test_a_release_from_its_file_to_its_rollback(page: Any, customer: Tenant, tm
     page.wait_for_selector("text=Nothing happens before somebody approves it.")
     assert page.locator("tbody tr").count() == 6
     examined(page)
-    with tenant(customer.id):
-        release = Release.objects.for_tenant(customer).get(version="5.4.218")
-        row = Rollout.objects.for_tenant(customer).get(release=release)
+    row = apart(customer, lambda: Rollout.objects.for_tenant(customer).get(release__version="5.4.218"))
     dialog(page, "Approve", "Approve")
     page.get_by_role("link", name="Start today").wait_for()
     dialog(page, "Start today", "Start today")
     page.wait_for_selector(".chip--loud:has-text('In progress')")
 
     # Staging passes while one watches.
-    at = clock.now()
+    at = apart(customer, clock.now)
     update_all(customer, row, at=at)
     card(page, "Staging").get_by_text("Passed").wait_for()
     assert card(page, "Staging").get_by_text("2").first.is_visible()
@@ -159,9 +175,8 @@ def test_a_release_from_its_file_to_its_rollback(page: Any, customer: Tenant, tm
     box.locator("[name=typed]").fill("5.4.211")
     box.get_by_role("button", name="Roll back", exact=True).click()
     page.wait_for_selector("h1:has-text('Back to Room app 5.4.211')")
-    with tenant(customer.id):
-        back = Rollout.objects.for_tenant(customer).get(undoes=row)
-        assert rollout_actions.rollout(row.id).state == "paused"
+    back = apart(customer, lambda: Rollout.objects.for_tenant(customer).get(undoes=row))
+    assert apart(customer, lambda: rollout_actions.rollout(row.id)).state == "paused"
     update_all(customer, back, at=tomorrow + timedelta(hours=1))
     page.wait_for_selector(".chip--loud:has-text('Completed')")
     examined(page)

@@ -10,6 +10,8 @@ import pytest
 from fleet import room_groups
 from fleet.models import Device, Fault, Room
 from foundation.errors import NotValid
+from incidents import detection
+from incidents.models import Incident
 from tenancy.models import AuditEvent
 from tests.factories.fleet import make_device, make_room
 from tests.factories.updates import (
@@ -203,7 +205,7 @@ def test_a_ring_that_begins_late_has_its_nights_later(release, at):
     run_stage(row, at=NIGHT + 7 * DAY)
     look(row, at=NIGHT + 13 * DAY)
     general = stages(row)["General"]
-    assert general.starts_on == date(2026, 12, 8)
+    assert general.starts_on == date(2026, 12, 8), "13 days after the 25th"
     assert min(proposals.nights_of(row)[general.id]) == date(2026, 12, 8)
 
 
@@ -529,6 +531,26 @@ def test_a_device_whose_clock_is_wrong_is_not_tried_and_has_a_ticket(release, at
     assert (target.state, target.reason) == ("failed", "clock_wrong")
     assert not Attempt.objects.for_tenant(row.tenant_id).exists()
     assert faults_of(device).count("update_failed") == 1
+
+
+def test_a_failure_is_one_ticket_which_the_next_success_resolves(trying):
+    row, attempt = trying
+    fail(attempt, at=NIGHT)
+    [fault] = Fault.objects.for_tenant(row.tenant_id).filter(kind="update_failed")
+    for _ in range(2):
+        detection.evaluate_fault(row.tenant_id, fault.id, at=NIGHT)
+    [ticket] = Incident.objects.for_tenant(row.tenant_id).filter(signal="update_failed")
+    assert (ticket.is_open, ticket.room_id, ticket.severity) == (True, attempt.room_id, 2)
+    assert "Room app 5.4.218 could not be installed" in ticket.summary
+    rollout_actions.resume(look(row, at=NIGHT).id, at=NIGHT)
+    rollout_actions.retry_failed(row.id, at=NIGHT + MINUTE)
+    [again] = open_attempts(look(row, at=NIGHT + MINUTE))
+    succeed(again, at=NIGHT + MINUTE)
+    look(row, at=NIGHT + 3 * MINUTE)
+    look(row, at=NIGHT + 14 * MINUTE)
+    detection.evaluate_fault(row.tenant_id, fault.id, at=NIGHT + 14 * MINUTE)
+    ticket.refresh_from_db()
+    assert not ticket.is_open
 
 
 def test_a_release_withdrawn_while_it_is_fetched_stops_there(trying):
