@@ -28,7 +28,8 @@ from updates.rollouts import Change, Counts, Stage, Standing
 from updates.states import ENDED_ROLLOUTS, RolloutState, StageState, TargetState
 from updates.windows import open_night
 
-EVERY = timedelta(seconds=15)  # while something is under way
+EVERY = timedelta(seconds=15)  # while a device is under way
+SELDOM = timedelta(minutes=1)  # while rooms wait for their hours, or a ring is tested
 SCANNED = 5_000  # waiting devices looked at in one go
 NIGHTS = 3  # so many nights a device that cannot be reached is waited for
 UPDATE_PAUSED = "update_paused"  # type of the ticket
@@ -226,12 +227,12 @@ def put_off(row: Rollout, *, at: datetime) -> None:
 def _next_look(row: Rollout, at: datetime) -> datetime | None:
     if row.state == RolloutState.PROPOSED:
         return None
+    under_way = Attempt.objects.for_tenant(row.tenant_id).open().filter(rollout=row).exists()
     if row.state in ENDED_ROLLOUTS or row.state == RolloutState.PAUSED:
-        under_way = Attempt.objects.for_tenant(row.tenant_id).open().filter(rollout=row).exists()
         return at + EVERY if under_way else None
     if row.state == RolloutState.SCHEDULED:
         return datetime.combine(row.starts_on, datetime.min.time(), ZoneInfo("UTC")) - rollouts.FIRST_ZONE
-    return at + EVERY
+    return at + (EVERY if under_way else SELDOM)
 
 
 # Offers ----------------------------------------------------------------------------------------------------------
