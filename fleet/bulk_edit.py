@@ -26,6 +26,7 @@ from fleet import (
     room_groups,
     scope,
     search,
+    validation,
 )
 from fleet.errors import Missing, WrongState
 from fleet.models import BulkEdit, BulkEditRoom, Device, Place, Room, RoomGroup, RoomGroupMember
@@ -43,12 +44,18 @@ MOST_ROOMS = 10_000
 ROOMS_A_STEP = 2_000
 BATCH = 500
 GROUPS_AT_ONCE = 20
-SCALARS = ("room_type", "capacity", "time_zone")
+SCALARS = ("room_type", "capacity", "licence", "time_zone")
+LISTED = "labels"  # changed by adding to it and taking away from it
+LABELLING = ("add_labels", "remove_labels")
 GROUPS = ("add_groups", "remove_groups")
-CHANGES = (*SCALARS, "place_id", *GROUPS)
+CHANGES = (*SCALARS, "place_id", *LABELLING, *GROUPS)
 LABELS = {
     "room_type": "type",
     "capacity": "seats",
+    "licence": "licence",
+    "labels": "labels",
+    "add_labels": "added labels",
+    "remove_labels": "removed labels",
     "time_zone": "time zone",
     "place_id": "place",
     "add_groups": "added groups",
@@ -155,6 +162,9 @@ def validated(changes: Mapping[str, Any]) -> Facts:
     kept: Facts = {name: inventory.checked(name, changes[name]) for name in SCALARS if name in changes}
     if "place_id" in changes:
         kept["place_id"] = str(place_tree.place(changes["place_id"], field="place_id").id)
+    for name in LABELLING:
+        if changes.get(name):
+            kept[name] = validation.labels(changes[name], name)
     for name in GROUPS:
         keys = list(dict.fromkeys(changes.get(name) or ()))
         if len(keys) > GROUPS_AT_ONCE:
@@ -259,6 +269,7 @@ def _planned(changes: Facts, rooms: list[Room]) -> list[Plan]:
         for name in SCALARS:
             if name in changes:
                 _differ(plan, name, getattr(room, name), changes[name])
+        _plan_labels(plan, changes)
         if "place_id" in changes:
             _plan_place(plan, place, taken, zone_given="time_zone" in changes)
             if "place_id" in plan.after and room.id in barred:
@@ -274,6 +285,20 @@ def _planned(changes: Facts, rooms: list[Room]) -> list[Plan]:
 def _differ(plan: Plan, name: str, old: Any, new: Any) -> None:
     if old != new:
         plan.before[name], plan.after[name] = old, new
+
+
+def _plan_labels(plan: Plan, changes: Facts) -> None:
+    """Labels are the same whatever their case."""
+    added, removed = (changes.get(name, []) for name in LABELLING)
+    if not added and not removed:
+        return
+    gone = {each.casefold() for each in removed}
+    kept = [each for each in plan.room.labels if each.casefold() not in gone]
+    have = {each.casefold() for each in kept}
+    wanted = [*kept, *(each for each in added if each.casefold() not in have)]
+    if len(wanted) > validation.MOST_LABELS:
+        plan.note = plan.note or f"It would have more than {validation.MOST_LABELS} labels."
+    _differ(plan, LISTED, list(plan.room.labels), wanted)
 
 
 def _plan_place(plan: Plan, place: Place | None, taken: dict[str, UUID], *, zone_given: bool) -> None:
@@ -327,7 +352,7 @@ def _plan_undo(row: BulkEditRoom, room: Room, ground: _Ground) -> Plan:
     """Back to what was, field by field, where it is still as the edit left it."""
     plan = Plan(room)
     changed: list[str] = []
-    for name in (*SCALARS, "place_id"):
+    for name in (*SCALARS, LISTED, "place_id"):
         if name not in row.after:
             continue
         now = str(room.place_id) if name == "place_id" else getattr(room, name)
@@ -443,11 +468,12 @@ def _write_rooms(tenant_id: UUID, plans: list[Plan], *, at: datetime) -> None:
     moved: list[history.Event] = []
     for plan in changing:
         room, old_place, old_site = plan.room, plan.room.place, plan.room.site_id
-        for name in SCALARS:
+        for name in (*SCALARS, LISTED):
             if name in plan.after:
                 setattr(room, name, plan.after[name])
         before, after = (
-            {name: values[name] for name in SCALARS if name in values} for values in (plan.before, plan.after)
+            {name: values[name] for name in (*SCALARS, LISTED) if name in values}
+            for values in (plan.before, plan.after)
         )
         if "place_id" in plan.after:
             key = plan.after["place_id"]
@@ -464,7 +490,7 @@ def _write_rooms(tenant_id: UUID, plans: list[Plan], *, at: datetime) -> None:
         action = "room.move" if "place_id" in plan.after else "room.update"
         events.append(Written(action, room, before=before, after=after))
     Room.objects.for_tenant(tenant_id).bulk_update(
-        [plan.room for plan in changing], [*SCALARS, "place", "site_id", "version"], batch_size=BATCH
+        [plan.room for plan in changing], [*SCALARS, LISTED, "place", "site_id", "version"], batch_size=BATCH
     )
     audit.record_many(events, tenant_id=tenant_id, at=at)
     history.write(moved, tenant_id=tenant_id, at=at)
@@ -483,7 +509,8 @@ def _write_groups(tenant_id: UUID, plans: list[Plan], *, at: datetime) -> None:
 
 def _follow(tenant_id: UUID, plans: list[Plan], *, at: datetime) -> None:
     moved = [plan.room.id for plan in plans if "place_id" in plan.after]
-    search.index_rooms(moved)
+    worded = {"place_id", "licence", LISTED}
+    search.index_rooms(plan.room.id for plan in plans if worded & set(plan.after))
     notices.rooms_moved(moved, tenant_id=tenant_id, at=at)
     group_rules.follow([plan.room.id for plan in plans if set(plan.after) - set(GROUPS)], at=at)
 

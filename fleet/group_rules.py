@@ -15,7 +15,7 @@ from uuid import UUID
 
 from fleet import notices, scope, validation
 from fleet.models import Device, Place, Room, RoomGroup, RoomGroupMember, RoomWord
-from fleet.search import words_of
+from fleet.search import label_mark, words_of
 from foundation import jobs
 from foundation.context import current_tenant
 from foundation.errors import NotValid
@@ -41,6 +41,8 @@ class Facts:
     path: frozenset[str] = frozenset()  # its place and those above
     room_type: str = ""
     capacity: int | None = None
+    licence: str = ""
+    labels: set[str] = field(default_factory=set)  # as search marks them, without case and accents
     words: set[str] = field(default_factory=set)  # of the room's search words
     kinds: set[str] = field(default_factory=set)  # of its devices, as makes and models are
     makes: set[str] = field(default_factory=set)
@@ -248,9 +250,11 @@ def _facts(tenant_id: UUID, room_ids: list[UUID], fields: set[str]) -> dict[UUID
     """Of current rooms. Devices and words are read only where a clause asks for them."""
     rooms = Room.objects.for_tenant(tenant_id).current().filter(id__in=room_ids)
     found = {
-        room_id: Facts(country, frozenset(map(str, path)), room_type, capacity)
-        for room_id, country, path, room_type, capacity in rooms.values_list(
-            "id", "place__country_code", "place__path", "room_type", "capacity"
+        room_id: Facts(
+            country, frozenset(map(str, path)), room_type, capacity, licence, set(map(label_mark, labels))
+        )
+        for room_id, country, path, room_type, capacity, licence, labels in rooms.values_list(
+            "id", "place__country_code", "place__path", "room_type", "capacity", "licence", "labels"
         )
     }
     if fields & {"device_kind", "device_make", "device_model"}:
@@ -348,6 +352,16 @@ FIELDS: dict[str, Field] = {
         "seats are at most",
         lambda facts, values: facts.capacity is not None and facts.capacity <= max(map(int, values)),
         _seats,
+    ),
+    "label": Field(
+        "it is labelled",
+        lambda facts, values: not facts.labels.isdisjoint(map(label_mark, values)),
+        lambda value: validation.labels([value], "rule")[0],
+    ),
+    "licence": Field(
+        "licence is",
+        lambda facts, values: facts.licence in values,
+        _one_of(Room.Licence.values),
     ),
     "word": Field(
         "a word begins with",

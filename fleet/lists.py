@@ -184,6 +184,8 @@ FILTERS: dict[str, dict[str, Filter]] = {
         "site": _rooms_inside,
         "group": _member("id"),
         "room_type": _equal("room_type"),
+        "licence": _equal("licence"),
+        "label": lambda rows, values: search.labelled(rows, values),
         "resource_account": lambda rows, values: rows.filter(resource_account=values[0].casefold()),
     },
     "devices": {
@@ -224,6 +226,7 @@ IDS = frozenset({"site", "group", "room"})
 CHOICES: dict[tuple[str, str], frozenset[str]] = {
     ("rooms", "state"): frozenset({*Room.State.values, ATTENTION}),
     ("rooms", "room_type"): frozenset(Room.Type.values),
+    ("rooms", "licence"): frozenset(Room.Licence.values),
     ("devices", "kind"): frozenset(Device.Kind.values),
     ("devices", "status"): frozenset(Device.Status.values),
     ("devices", "platform"): frozenset(Device.Platform.values),

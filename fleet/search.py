@@ -25,6 +25,7 @@ from foundation.narrowing import is_narrowed
 MAX_WORD = 64
 MAX_QUERY_WORDS = 8  # the rest of a longer query is not looked at
 BATCH = 1_000
+FEW = 1_000  # things that are named one by one
 LABEL = "#"  # begins the mark of a label
 MOST_ADDRESSES = 16  # of one device
 Thing = TypeVar("Thing", bound=Model)
@@ -54,17 +55,57 @@ def words_of(text: str) -> list[str]:
 def matching(rooms: RoomQuerySet, query: str) -> RoomQuerySet:
     """Those of `rooms` that have a word beginning with each word of `query`; all for an empty one.
 
-    A query of signs alone finds nothing.
+    A query of signs alone finds nothing. Several words are first looked up among themselves: one query more.
     """
     wanted = words_of(query)[:MAX_QUERY_WORDS]
     if not wanted:
         return rooms.none() if query.strip() else rooms
-    for word in _longest_only(wanted):
+    words = _longest_only(wanted)
+    few = _few(RoomWord.objects.all(), "room_id", words)
+    if few is not None:
+        return rooms.filter(id__in=few)
+    for word in words:
         hits = RoomWord.objects.filter(
-            tenant_id=OuterRef("tenant_id"), room_id=OuterRef("id"), word__gte=word, word__lt=_after(word)
+            tenant_id=OuterRef("tenant_id"), room_id=OuterRef("id"), **_range(word)
         )
         rooms = rooms.filter(Exists(hits))
     return rooms
+
+
+def matching_things(things: QuerySet[Thing], kind: str, query: str) -> QuerySet[Thing]:
+    """The same for devices, peripherals or assets. `kind`: of ThingWord."""
+    wanted = words_of(query)[:MAX_QUERY_WORDS]
+    if not wanted:
+        return things.none() if query.strip() else things
+    words = _longest_only(wanted)
+    few = _few(ThingWord.objects.filter(kind=kind), "thing_id", words)
+    if few is not None:
+        return things.filter(id__in=few)
+    for word in words:
+        hits = ThingWord.objects.filter(
+            tenant_id=OuterRef("tenant_id"), kind=kind, thing_id=OuterRef("id"), **_range(word)
+        )
+        things = things.filter(Exists(hits))
+    return things
+
+
+def _few(rows: QuerySet[Any], named: str, words: list[str]) -> list[UUID] | None:
+    """What has all of several words, where that is not much: then the words alone are joined, and not all things of
+    a customer with them. None where there is one word only, or where there are many: a list finds its first page fast.
+    """
+    if len(words) < 2:
+        return None
+    first, *others = sorted(words, key=len, reverse=True)
+    hits = rows.filter(**_range(first))
+    for word in others:
+        same = rows.filter(tenant_id=OuterRef("tenant_id"), **{named: OuterRef(named)}, **_range(word))
+        hits = hits.filter(Exists(same))
+    found = list(hits.values_list(named, flat=True)[: FEW + 1])
+    return None if len(found) > FEW else sorted(set(found))
+
+
+def _range(word: str) -> dict[str, str]:
+    return {"word__gte": word, "word__lt": _after(word)}
 
 
 def label_mark(label: str) -> str:
@@ -106,23 +147,6 @@ WITH RECURSIVE found AS (
 )
 SELECT word FROM found LIMIT %s
 """
-
-
-def matching_things(things: QuerySet[Thing], kind: str, query: str) -> QuerySet[Thing]:
-    """The same for devices, peripherals or assets. `kind`: of ThingWord."""
-    wanted = words_of(query)[:MAX_QUERY_WORDS]
-    if not wanted:
-        return things.none() if query.strip() else things
-    for word in _longest_only(wanted):
-        hits = ThingWord.objects.filter(
-            tenant_id=OuterRef("tenant_id"),
-            kind=kind,
-            thing_id=OuterRef("id"),
-            word__gte=word,
-            word__lt=_after(word),
-        )
-        things = things.filter(Exists(hits))
-    return things
 
 
 def index_rooms(room_ids: Iterable[UUID]) -> int:

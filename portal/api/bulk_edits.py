@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet import bulk_edit, inventory, lists
+from fleet import bulk_edit, inventory, lists, validation
 from fleet.models import BulkEdit, BulkEditRoom, Room
 from foundation import clock
 from foundation.errors import NotValid
@@ -25,6 +25,10 @@ NAMES = {"place": "site", "place_id": "site"}
 class ChangesSerializer(serializers.Serializer[dict[str, Any]]):
     room_type = serializers.ChoiceField(required=False, choices=[("", ""), *Room.Type.choices])
     capacity = serializers.IntegerField(required=False, allow_null=True)
+    licence = serializers.ChoiceField(required=False, choices=[("", ""), *Room.Licence.choices])
+    labels = serializers.ListField(required=False, child=serializers.CharField())
+    add_labels = serializers.ListField(required=False, child=serializers.CharField())
+    remove_labels = serializers.ListField(required=False, child=serializers.CharField())
     time_zone = serializers.CharField(required=False)
     site = serializers.UUIDField(source="place_id", required=False)
     add_groups = serializers.ListField(required=False, child=serializers.UUIDField())
@@ -65,6 +69,13 @@ class BulkEditRoomSerializer(serializers.Serializer[BulkEditRoom]):
 class ChangesInput(Input):
     room_type = Word(required=False, allow_blank=True, choices=Room.Type.choices)
     capacity = Whole(required=False, allow_null=True, min_value=0, max_value=inventory.MOST_SEATS)
+    licence = Word(required=False, allow_blank=True, choices=Room.Licence.choices)
+    add_labels = serializers.ListField(
+        required=False, child=Text(max_length=validation.LONGEST_LABEL), max_length=validation.MOST_LABELS
+    )
+    remove_labels = serializers.ListField(
+        required=False, child=Text(max_length=validation.LONGEST_LABEL), max_length=validation.MOST_LABELS
+    )
     time_zone = Text(required=False, max_length=64, help_text="IANA name.")
     site = Id(required=False)
     add_groups = serializers.ListField(required=False, child=Id(), max_length=bulk_edit.GROUPS_AT_ONCE)

@@ -31,6 +31,16 @@ KEEP = "keep"  # a choice that changes nothing
 NONE = ""
 
 
+def _labels(label: str) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        required=False,
+        max_length=400,
+        help_text="Commas between several.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
 class ChangesForm(Form):
     """What is left as it is changes nothing."""
 
@@ -40,6 +50,9 @@ class ChangesForm(Form):
     )
     place_id = forms.ChoiceField(label="Place", required=False)
     time_zone = forms.ChoiceField(label="Time zone", required=False)
+    licence = forms.ChoiceField(label="Licence", required=False)
+    add_labels = _labels("Add labels")
+    remove_labels = _labels("Remove labels")
     add_groups = forms.MultipleChoiceField(
         label="Add to groups", required=False, widget=forms.SelectMultiple(attrs={"size": 4})
     )
@@ -48,10 +61,12 @@ class ChangesForm(Form):
     )
 
     def __init__(self, *args: Any, groups: bool, changes: dict[str, Any], **kwargs: Any) -> None:
-        shown = {"room_type": KEEP, **changes}
+        shown = {"room_type": KEEP, "licence": KEEP, **changes}
+        shown |= {name: ", ".join(changes[name]) for name in bulk_edit.LABELLING if name in changes}
         super().__init__(*args, initial=shown, **kwargs)
         types = [(KEEP, "As it is"), *initial_choice("Not set", Room.Type.choices)]
         choose(self, "room_type", types)
+        choose(self, "licence", [(KEEP, "As it is"), *initial_choice("Not known", Room.Licence.choices)])
         choose(self, "place_id", initial_choice("As it is", choices.places()))
         choose(self, "time_zone", initial_choice("As it is", choices.time_zones()))
         for name in bulk_edit.GROUPS:
@@ -63,14 +78,18 @@ class ChangesForm(Form):
     def changes(self, data: dict[str, Any]) -> dict[str, Any]:
         """As fleet.bulk_edit takes them."""
         wanted: dict[str, Any] = {}
-        if data["room_type"] != KEEP:
-            wanted["room_type"] = data["room_type"]
+        for name in ("room_type", "licence"):
+            if name in self.data and data[name] != KEEP:
+                wanted[name] = data[name]
         if data["capacity"] is not None:
             wanted["capacity"] = data["capacity"]
         if data["place_id"]:
             wanted["place_id"] = UUID(data["place_id"])
         if data["time_zone"]:
             wanted["time_zone"] = data["time_zone"]
+        for name in bulk_edit.LABELLING:
+            if data[name]:
+                wanted[name] = [each.strip() for each in data[name].split(",") if each.strip()]
         for name in bulk_edit.GROUPS:
             if data.get(name):
                 wanted[name] = [UUID(each) for each in data[name]]
@@ -277,6 +296,8 @@ class _Names:
             return ", ".join(self._names.get(key, "a group that is gone") for key in value)
         if name == "place_id":
             return self._names.get(value, "a place that is gone")
-        if value in (None, ""):
+        if value in (None, "", []):
             return "not set"
-        return str(value).capitalize() if name == "room_type" else str(value)
+        if isinstance(value, list):
+            return ", ".join(value)
+        return str(value).capitalize() if name in ("room_type", "licence") else str(value)

@@ -18,9 +18,9 @@ from portal.web import choices
 from portal.web.dialogs import form_view
 from portal.web.forms import Form, choose, posted
 
-TEXTS = ("country", "word", "device_make", "device_model")  # several values in one line
+TEXTS = ("country", "label", "word", "device_make", "device_model")  # several values in one line
 SEATS = ("seats_from", "seats_to")
-CHOSEN = ("place", "room_type", "device_kind")
+CHOSEN = ("place", "room_type", "licence", "device_kind")
 
 
 def _several(label: str, hint: str) -> forms.CharField:
@@ -40,6 +40,10 @@ class RuleForm(Form):
     )
     room_type = forms.MultipleChoiceField(
         label="Type", required=False, choices=Room.Type.choices, widget=forms.CheckboxSelectMultiple
+    )
+    label = _several("Label", "Commas between several.")
+    licence = forms.MultipleChoiceField(
+        label="Licence", required=False, choices=Room.Licence.choices, widget=forms.CheckboxSelectMultiple
     )
     seats_from = forms.IntegerField(label="Seats, at least", required=False, min_value=0)
     seats_to = forms.IntegerField(label="Seats, at most", required=False, min_value=0)

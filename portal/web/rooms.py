@@ -12,7 +12,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from fleet import counters
+from fleet import counters, search
 from fleet.lists import NEEDS_ATTENTION
 from fleet.models import Device, Room, RoomDay
 from foundation import clock
@@ -72,6 +72,8 @@ def room_list(request: TenantRequest) -> HttpResponse:
         "views": views_of(request, asked),
         "state": asked.one.get("state", ""),
         "types": Room.Type.choices,
+        "licences": Room.Licence.choices,
+        "labels": [(each, each) for each in search.labels_in_use()],
         "total": sum(by_state.values()),
         "by_state": by_state,
         "tabs": [

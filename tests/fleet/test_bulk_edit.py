@@ -177,6 +177,22 @@ def test_each_room_has_its_event_on_account_of_who_asked(entered, at):
     }
 
 
+def test_labels_are_added_and_taken_away_and_come_back(entered, at):
+    one, two = make_room(labels=["VIP", "Old"], at=at), make_room(labels=["board"], at=at)
+    edit = carried_out(
+        drafted([one, two], at, add_labels=["Board"], remove_labels=["old"], licence="pro"), at
+    )
+    assert [(now(each).labels, now(each).licence) for each in (one, two)] == [
+        (["VIP", "Board"], "pro"),
+        (["board"], "pro"),
+    ]
+    assert set(search.labelled(Room.objects.for_tenant(entered), ["board"])) == {one, two}
+    inventory.edit_room(two.id, {"labels": ["board", "Mine"]}, at=at)
+    undone = carried_out(edit, at, undo=True)
+    assert (undone.restored, undone.kept) == (2, 0)  # its labels were none of the edit's business
+    assert [now(each).labels for each in (one, two)] == [["VIP", "Old"], ["board", "Mine"]]
+
+
 def test_moves_are_in_the_rooms_history(entered, at):
     old, new = make_place("Old", at=at), make_place("New", at=at)
     room = make_room("Aurora", place=old, at=at)

@@ -68,6 +68,8 @@ def test_every_clause_has_to_hold_and_any_of_its_values_is_enough(entered, at):
     [
         (clause("seats_from", "8"), {"Big"}),
         (clause("seats_to", "8"), {"Big", "Little"}),
+        (clause("label", "BOARD", "vip"), {"Little"}),
+        (clause("licence", "pro"), {"Big"}),
         (clause("word", "lit"), {"Little"}),
         (clause("word", "house"), {"Big", "Little", "Unknown"}),
         (clause("device_kind", "panel", "console"), {"Big"}),
@@ -77,14 +79,15 @@ def test_every_clause_has_to_hold_and_any_of_its_values_is_enough(entered, at):
 )
 def test_what_a_clause_can_be_about(entered, at, rule, found):
     house = make_place("House", at=at)
-    big = make_room("Big", place=house, capacity=8, at=at)
-    make_room("Little", place=house, capacity=4, at=at)
+    big = make_room("Big", place=house, capacity=8, licence="pro", at=at)
+    make_room("Little", place=house, capacity=4, labels=["Board"], at=at)
     make_room("Unknown", place=house, at=at)
     make_device(big, kind="panel", make="Acme", model="One", at=at)
     assert members(make_group(rule, at=at)) == found
 
 
 def test_rooms_come_and_go_as_they_change(entered, at):
+    labelled = make_group(clause("label", "board"), at=at, name="Labelled")
     group = make_group(clause("room_type", "large"), clause("seats_from", "10"), at=at)
     room = make_room("Aurora", room_type="large", capacity=12, at=at)
     assert members(group) == {"Aurora"}
@@ -94,8 +97,12 @@ def test_rooms_come_and_go_as_they_change(entered, at):
     assert members(group) == {"Aurora"}
     inventory.edit_room(room.id, {"room_type": "small"}, at=at)
     assert members(group) == set()
+    inventory.edit_room(room.id, {"labels": ["Board"]}, at=at)
+    assert members(labelled) == {"Aurora"}
+    inventory.edit_room(room.id, {"labels": []}, at=at)
+    assert members(labelled) == set()
     events = AuditEvent.objects.for_tenant(entered).filter(action="group.members")
-    assert [event.after["by"] for event in events] == ["its rule"] * 4
+    assert [event.after["by"] for event in events] == ["its rule"] * 6
 
 
 def test_rooms_follow_their_places(entered, at):
@@ -203,6 +210,8 @@ def test_work_grows_with_what_changed_and_not_with_the_rooms(entered, at, django
         [clause("seats_from", "99999")],
         [clause("word", "two words")],
         [clause("device_make", "")],
+        [clause("label", "")],
+        [clause("licence", "gold")],
         [clause("room_type", "large")] * 9,
         [{"field": "room_type", "values": [1]}],
         [{"field": ["room_type"], "values": ["large"]}],
