@@ -20,9 +20,10 @@ NAMES = (
     "heartbeats_accept",
     "heartbeats_ingest",
     "rooms_list",
+    "inventory",
+    "imports_exports",
     "rollout_gate",
     "rollouts",
-    "imports_exports",
     "bombs",
 )
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

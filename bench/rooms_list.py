@@ -228,12 +228,13 @@ def _estate(rooms: int) -> Estate:
 
 
 ROOMS = """
-INSERT INTO fleet_room (id, tenant_id, place_id, site_id, name, resource_account, room_type, time_zone, expected,
+INSERT INTO fleet_room (id, tenant_id, place_id, site_id, name, resource_account, room_type, licence, labels, time_zone, expected,
     state, state_since, open_faults, open_warnings, suppressed_reason, version, created_at)
 SELECT gen_random_uuid(), %(tenant)s, site.id, site.id,
     initcap((string_to_array(%(a)s, ' '))[1 + n * 7 %% 10] || ' ' || (string_to_array(%(n)s, ' '))[1 + n / 10 * 3 %% 10])
         || ' ' || n,
-    'room' || n || '@example.com', CASE WHEN n %% 10 = 0 THEN 'large' ELSE 'medium' END, 'Europe/Oslo', '{}',
+    'room' || n || '@example.com', CASE WHEN n %% 10 = 0 THEN 'large' ELSE 'medium' END, '', '{}',
+    'Europe/Oslo', '{}',
     CASE WHEN n %% 100 < 6 THEN 'unhealthy' WHEN n %% 100 = 6 THEN 'unmonitored' ELSE 'healthy' END,
     %(at)s, 0, 0, '', n, %(at)s
 FROM generate_series(0, %(rooms)s - 1) n JOIN site ON site.number = n / 100

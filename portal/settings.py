@@ -109,7 +109,7 @@ DATABASES: dict[str, dict[str, Any]] = {
             "connect_timeout": 2,
             "application_name": f"greenroom {alias}",
             # The first is accepted by plain PostgreSQL and needed by a distributed one.
-            "options": "-c citus.propagate_set_commands=local -c lock_timeout=10s"
+            "options": "-c citus.propagate_set_commands=local -c lock_timeout=10s -c random_page_cost=1.1"
             + (" -c statement_timeout=30s" if alias != "owner" else ""),
         },
         "TEST": {"MIGRATE": False},
