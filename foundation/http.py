@@ -1,13 +1,18 @@
 """The client for addresses a customer typed: it cannot be turned against our own network (security, edges).
 
 The name is resolved once, every address it has must be public, and the connection goes to the address checked while
-TLS still checks the name. https on 443 only; no redirects, no proxies, no cookies kept; bounded in time and size.
+TLS still checks the name. https on 443 only; no redirects, no proxies, no cookies kept; bounded in time and size as a
+whole, however slowly the other side sends.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +26,7 @@ from urllib3.poolmanager import PoolManager
 from urllib3.util.connection import create_connection
 
 CONNECT_S, READ_S = 5.0, 20.0
+WHOLE_S = 30.0  # a call from its connection to the last byte: READ_S alone holds for each piece that comes
 MAX_BYTES = 5_000_000
 HTTPS_PORT = 443
 # Of IPv6 only what IANA hands out (2000::/3), less what carries other addresses (6to4, Teredo) or leads nowhere.
@@ -41,6 +47,10 @@ class Blocked(ValueError):
 
 class TooLarge(requests.exceptions.RequestException):
     """The answer is longer than MAX_BYTES."""
+
+
+class TooSlow(requests.exceptions.Timeout):
+    """The answer was not whole after WHOLE_S."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +75,14 @@ def is_public(address: Address) -> bool:
 
 
 def request(method: str, url: str, *, headers: dict[str, str] | None = None, **body: Any) -> Answer:
-    """Call `url`. Raises Blocked, TooLarge, or another requests exception; an error status is an answer.
+    """Call `url`. Raises Blocked, TooLarge, TooSlow, or another requests exception; an error status is an answer.
 
     `body`: `json=`, `data=` or `params=` as requests takes them.
     """
     _check_form(url)
     try:
-        return _sent(method, url, headers, body)
+        with _bounded():
+            return _sent(method, url, headers, body)
     except requests.exceptions.InvalidURL as error:  # a name or host no resolver is asked for
         raise Blocked("This is not an address.") from error
 
@@ -117,6 +128,66 @@ def _read(response: requests.Response) -> bytes:
     return b"".join(chunks)
 
 
+class _Watch:
+    """Cuts the connection of a call that takes too long: whatever waits for the other side wakes up and fails."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._line: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(WHOLE_S, self._cut)
+        self._timer.daemon = True
+
+    def start(self) -> None:
+        self._timer.start()
+
+    def hold(self, line: socket.socket) -> None:
+        """`line` is held by a number of its own: TLS takes the given one over."""
+        with self._lock:
+            if self._line is not None:
+                self._line.close()
+            self._line = line.dup()
+        if self.is_over:
+            self._cut()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            if self._line is not None:
+                self._line.close()
+            self._line = None
+
+    def _cut(self) -> None:
+        with self._lock:
+            self.is_over = True
+            if self._line is not None:
+                with suppress(OSError):
+                    self._line.shutdown(socket.SHUT_RDWR)
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Raises TooSlow, also where a cut answer would pass for a whole one."""
+    watch = _Watch()
+    token = _watch.set(watch)
+    watch.start()
+    try:
+        yield
+    except requests.exceptions.RequestException as error:
+        if watch.is_over:
+            raise TooSlow(f"The answer was not whole after {WHOLE_S:.0f} seconds.") from error
+        raise
+    else:
+        if watch.is_over:
+            raise TooSlow(f"The answer was not whole after {WHOLE_S:.0f} seconds.")
+    finally:
+        watch.stop()
+        _watch.reset(token)
+
+
 def _checked_address(host: str, port: int) -> str:
     """One address of `host`, after all of them passed. Raises Blocked."""
     try:
@@ -126,15 +197,23 @@ def _checked_address(host: str, port: int) -> str:
     addresses = [ipaddress.ip_address(str(entry[4][0]).split("%")[0]) for entry in found]
     allowed = [ipaddress.ip_network(network) for network in settings.GUARDED_CLIENT_ALLOWS]
     for address in addresses:
-        if not is_public(address) and not any(address in network for network in allowed):
+        if any(address in network for network in allowed):
+            continue
+        if not is_public(address):
             raise Blocked(f"{host} is not on the public internet.")
+        if port != HTTPS_PORT:
+            raise Blocked("Only port 443 is called.")
     return str(addresses[0])
 
 
 class _GuardedConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
         address = _checked_address(self._dns_host, self.port or HTTPS_PORT)
-        return create_connection((address, self.port or HTTPS_PORT), CONNECT_S)
+        line = create_connection((address, self.port or HTTPS_PORT), CONNECT_S)
+        watch = _watch.get()
+        if watch is not None:
+            watch.hold(line)
+        return line
 
 
 class _GuardedPool(HTTPSConnectionPool):

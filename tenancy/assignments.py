@@ -149,14 +149,22 @@ def give(
         audit.record("role.assign", person, tenant_id=person.tenant_id, at=at, after=after)
 
 
-def withdraw(row_id: UUID, *, at: datetime) -> None:
-    """Take back one role given directly, in one place. Raises Missing, LastAdministrator."""
-    administrators.lock()
-    rows = RoleAssignment.objects.for_tenant(current_tenant()).filter(id=row_id, assignment=None)
-    gone = rows.select_related("person", "role").first()
-    if gone is None:
+def given_directly(row_id: UUID, person: Person) -> RoleAssignment:
+    """One role of `person` in one place, given by no assignment, with it. Raises Missing."""
+    rows = RoleAssignment.objects.for_tenant(current_tenant()).filter(
+        id=row_id, person=person, assignment=None
+    )
+    found: RoleAssignment | None = rows.select_related("person", "role").first()
+    if found is None:
         raise Missing("assignment")
-    rows.delete()
+    return found
+
+
+def withdraw(row_id: UUID, *, person: Person, at: datetime) -> None:
+    """Take back one role given to `person` directly, in one place. Raises Missing, LastAdministrator."""
+    administrators.lock()
+    gone = given_directly(row_id, person)
+    RoleAssignment.objects.for_tenant(gone.tenant_id).filter(id=gone.id).delete()
     administrators.keep_one()
     before = {"role": gone.role.name, "scope": gone.scope, "scope_id": gone.scope_id}
     audit.record("role.withdraw", gone.person, tenant_id=gone.tenant_id, at=at, before=before)

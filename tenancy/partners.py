@@ -35,10 +35,9 @@ from tenancy.models import (
     User,
 )
 from tenancy.rights import Place, Rights, reach_of
-from tenancy.roles import PERMISSIONS
+from tenancy.roles import CUSTOMERS_OWN, PERMISSIONS
 from tenancy.tenants import add_person
 
-CUSTOMERS_OWN = frozenset({"roles.modify"})
 SHORTEST, LONGEST = timedelta(days=1), timedelta(days=30)
 State = PartnerGrant.State
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from foundation.tenant_tables import TenantQuerySet
-from tenancy.models import Person, Role, RoleAssignment
+from tenancy.models import Membership, Person, Role, RoleAssignment
 from tenancy.rights import EVERYWHERE, Reach, Rights
 
 PERMISSIONS = {
@@ -48,6 +48,8 @@ NEEDS_EVERYWHERE = frozenset(
 )
 # What an operator's role is worth at a customer served: tickets, health, safe actions. The rest is for his own house.
 STANDING = frozenset("tickets.view tickets.modify rooms.view actions.read actions.write".split())
+# What no role is worth to a partner's people at a customer (tenancy.partners.worth).
+CUSTOMERS_OWN = frozenset({"roles.modify"})
 BY_CUSTOM_ROLE_ONLY = frozenset({"remote.view", "remote.modify"})  # no built-in role gives them
 
 _CUSTOMER = frozenset(PERMISSIONS) - {"remote.view", "remote.modify", "queue.work", "queue.assign"}
@@ -126,6 +128,9 @@ def create_built_in_roles(tenant_id: UUID, *, operator: bool) -> list[Role]:
     return list(Role.objects.for_tenant(tenant_id).filter(built_in=True).order_by("key"))
 
 
+OPERATIONS = "Operations"  # what standing access is called where roles are named
+
+
 @dataclass(frozen=True)
 class Source:
     """Why somebody holds something: a role, by an assignment of that name or directly, everywhere or in one place."""
@@ -163,7 +168,19 @@ def permissions_of(person: Person) -> frozenset[str]:
 
 
 def explain(person: Person) -> dict[str, list[Source]]:
-    """For each permission held, every assignment that grants it. The person's tenant is entered."""
+    """For each permission held, every assignment that grants it. The person's tenant is entered.
+
+    Operators hold what standing access gives, partners' people no more than a role is worth to them.
+    """
+    kind = Membership.objects.filter(tenant_id=person.tenant_id, user_id=person.user_id).values_list(
+        "kind", flat=True
+    )
+    here = kind.first()
+    if here == Membership.Kind.OPERATOR:
+        given = STANDING if person.ended_at is None else frozenset()
+        source = Source(OPERATIONS, "", None, RoleAssignment.Scope.ALL, None)
+        return {name: [source] for name in PERMISSIONS if name in given}
+    kept = CUSTOMERS_OWN if here == Membership.Kind.PARTNER else frozenset()
     why: dict[str, list[Source]] = {}
     rows = _assignments_of(person).select_related("role", "assignment").order_by("role__name", "id")
     for row in rows if person.ended_at is None else ():
@@ -172,7 +189,7 @@ def explain(person: Person) -> dict[str, list[Source]]:
         for name in row.role.permissions:
             if row.scope == RoleAssignment.Scope.ALL or name not in NEEDS_EVERYWHERE:
                 why.setdefault(name, []).append(source)
-    return {name: why[name] for name in PERMISSIONS if name in why}
+    return {name: why[name] for name in PERMISSIONS if name in why and name not in kept}
 
 
 def _assignments_of(person: Person) -> TenantQuerySet[RoleAssignment]:

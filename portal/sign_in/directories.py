@@ -18,7 +18,7 @@ from django.db import transaction
 from foundation import secrets
 from foundation.errors import NotValid
 from tenancy import audit
-from tenancy.models import Person, Role, Tenant
+from tenancy.models import Person, Role, Tenant, User
 
 PROVIDER = "openid_connect"
 PREFIX = "entra-"
@@ -94,8 +94,8 @@ def for_address(email: str) -> Directory | None:
 def configure(wanted: Directory, *, secret: str, at: datetime) -> None:
     """Set up or change a customer's directory, the customer entered. An empty `secret` keeps the one there is.
 
-    Raises NotValid for a domain nobody of the customer has or another customer named, a role that does not exist,
-    and a missing secret.
+    Raises NotValid for a domain nobody of the customer has, one that is not the customer's alone, a role that does not
+    exist, and a missing secret.
     """
     _check(wanted)
     before = of(wanted.tenant_id)
@@ -151,18 +151,28 @@ def _shown(directory: Directory) -> dict[str, Any]:
 
 
 def _check(wanted: Directory) -> None:
-    emails = Person.objects.for_tenant(wanted.tenant_id).filter(ended_at=None).values_list("email", flat=True)
-    own = {email.lower().rpartition("@")[2] for email in emails}
+    here = Person.objects.for_tenant(wanted.tenant_id).filter(ended_at=None).values_list("user_id", flat=True)
+    at_home = User.objects.filter(id__in=list(here), home_id=wanted.tenant_id)  # not operators and partners
+    own = {email.rpartition("@")[2] for email in at_home.values_list("email", flat=True)}
     for domain in wanted.domains:
         if domain not in own:
             raise NotValid(f"Nobody here has an address at {domain}.", field="domains")
-        other = for_address(f"@{domain}")
-        if other is not None and other.tenant_id != wanted.tenant_id:
-            raise NotValid(f"{domain} is looked after by another organisation.", field="domains")
+        if _is_shared(domain, wanted.tenant_id):
+            raise NotValid(f"{domain} is not your organisation's alone.", field="domains")
     roles = {role.key: role for role in Role.objects.for_tenant(wanted.tenant_id)}
     for key in wanted.groups.values():
         if key not in roles:
             raise NotValid(f"There is no role {key}.", field="groups")
+
+
+def _is_shared(domain: str, tenant_id: UUID) -> bool:
+    """Do others come from there too? Their people would be led to this customer's directory."""
+    other = for_address(f"@{domain}")
+    if other is not None and other.tenant_id != tenant_id:
+        return True
+    if Tenant.objects.filter(domain=domain).exclude(id=tenant_id).exists():
+        return True
+    return User.objects.filter(email__endswith=f"@{domain}").exclude(home_id=tenant_id).exists()
 
 
 def customer_of(tenant_id: UUID) -> Tenant | None:

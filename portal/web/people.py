@@ -119,6 +119,8 @@ def _rows(request: TenantRequest, shown: list[Person]) -> list[tuple[Person, str
             for name in row.role.permissions
             if name not in NEEDS_EVERYWHERE
         }
+        if kind == Membership.Kind.PARTNER:
+            whole, part = whole - roles.CUSTOMERS_OWN, part - roles.CUSTOMERS_OWN
         found.append((person, kind, names, _marks_of(whole, part - whole)))
     return found
 

@@ -108,15 +108,16 @@ def person_give(request: TenantRequest, person_id: UUID) -> HttpResponse:
 @step_up
 def person_withdraw(request: TenantRequest, person_id: UUID, row_id: UUID) -> HttpResponse:
     person = people.person(person_id)
+    row = assignments.given_directly(row_id, person)
     back = reverse("portal:person-detail", args=[person.id])
     return confirm(
         request,
-        f"Take this role from {person.name}?",
+        f"Take the role {row.role.name} from {person.name}?",
         submit="Take role",
         explain="What it allowed ends with the next click.",
         back=back,
         to=back,
-        change=lambda: assignments.withdraw(row_id, at=clock.now()),
+        change=lambda: assignments.withdraw(row.id, person=person, at=clock.now()),
         said=f"{person.name} no longer has it",
     )
 

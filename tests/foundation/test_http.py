@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
 from foundation import http
+from tests.standins.tls import make_certificates
 
 TRICKS = [
     "http://example.com/",
@@ -135,6 +139,43 @@ def test_the_address_checked_is_the_address_called(monkeypatch):
         http.request("GET", "https://rebind.example/")
     assert called == [("93.184.216.34", 443)]
     assert resolved == ["rebind.example"]
+
+
+def test_other_ports_are_for_the_networks_allowed_alone(monkeypatch, settings, no_connection):
+    settings.GUARDED_CLIENT_ALLOWS = ["10.0.0.0/8"]
+    with pytest.raises(http.Blocked, match="443"):
+        http.request("GET", "https://93.184.216.34:8443/")
+    with pytest.raises(AssertionError, match=r"10\.0\.0\.5"):
+        http.request("GET", "https://10.0.0.5:8443/")
+
+
+@pytest.mark.parametrize("drips", ["HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_that_drips_ends_in_time(monkeypatch, settings, tmp_path, drips):
+    """Each piece comes well within the time of one read, in the headers or in the body."""
+    monkeypatch.setattr(http, "WHOLE_S", 0.4)
+    authority, served = make_certificates(tmp_path)
+    settings.GUARDED_CLIENT_ALLOWS, settings.GUARDED_CLIENT_CA = ["127.0.0.0/8"], str(authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(served)
+    gone = threading.Event()
+
+    def drip(server):
+        peer, _ = server.accept()
+        with suppress(OSError), context.wrap_socket(peer, server_side=True) as line:
+            line.sendall(drips.encode())
+            while not gone.wait(0.05):
+                line.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        other_side = threading.Thread(target=drip, args=(server,))
+        other_side.start()
+        began = time.monotonic()
+        with pytest.raises(http.TooSlow):
+            http.request("GET", f"https://127.0.0.1:{server.getsockname()[1]}/")
+        took = time.monotonic() - began
+        gone.set()
+        other_side.join()
+    assert took < 5
 
 
 @pytest.mark.parametrize("text", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "8.8.8.8"])

@@ -28,7 +28,7 @@ from tenancy.models import (
     User,
 )
 from tenancy.tenants import create_tenant
-from tests.factories.api import Api
+from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.incidents import make_incident
 from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
@@ -257,6 +257,36 @@ def test_a_partner_never_has_a_say_in_the_customers_people(customer, manager, ro
     refused = Api(token).post("/invitations", {"email": "x@northwind.example", "role": str(grant.id)})
     assert refused.status_code == 403
     assert room_name(customer, rooms[0]) == "Aurora"
+
+
+def test_what_a_partner_or_operator_may_is_said_as_it_is(customer, manager, rooms, paul, mina):
+    join(invite(manager), paul)
+    with tenant(customer.id):
+        pauls, minas = (Person.objects.for_tenant(customer).get(user=user) for user in (paul, mina))
+    page = words(manager.get(reverse("portal:person-detail", args=[pauls.id])))
+    assert "Change rooms, accept devices Partner primary admin, Aurora" in page
+    assert "Change roles and people" not in page
+    assert "See tickets Operations" in words(manager.get(reverse("portal:person-detail", args=[minas.id])))
+    token = make_api_token(customer, "global_administrator", at=clock.now())
+    for person, there, missing in (
+        (pauls, "rooms.modify", "roles.modify"),
+        (minas, "tickets.view", "rooms.modify"),
+    ):
+        held = {each["permission"] for each in Api(token).get(f"/people/{person.id}").json()["rights"]}
+        assert there in held
+        assert missing not in held
+    manager.post(reverse("portal:partner-edit", args=[pauls_grant(paul).id]), {"where": "all"})
+    assert "Change roles and people" not in words(
+        manager.get(reverse("portal:person-detail", args=[pauls.id]))
+    )
+    row = manager.get(reverse("portal:person-list")).content.decode()
+    marks = re.search(rf'id="person-{pauls.id}".*?</tr>', row, re.DOTALL)[0]  # type: ignore[index]
+    people = re.findall(r"<td[^>]*>(.*?)</td>", marks, re.DOTALL)[-2]
+    assert "Change" not in people
+
+
+def pauls_grant(paul: User) -> PartnerGrant:
+    return PartnerGrant.objects.get(partner_id=paul.home_id, state="accepted")
 
 
 def test_others_cannot_accept_and_the_late_are_told(customer, manager, rooms, paul, at, now):

@@ -185,6 +185,37 @@ def test_a_wrong_scope_is_said_beside_the_field(customer, ingrid, manager, sent,
     assert message in words(answer)
 
 
+def test_a_role_is_taken_from_the_person_the_question_names(customer, ingrid, at):
+    tom, ana = (make_person(customer, "site_lead", at=at, name=name) for name in ("Tom Baker", "Ana Reyes"))
+    with tenant(customer.id):
+        row = RoleAssignment.objects.for_tenant(customer).get(person=ana)
+    url = reverse("portal:person-withdraw", args=[tom.id, row.id])
+    assert ingrid.get(url).status_code == 404
+    assert ingrid.post(url).status_code == 404
+    own = reverse("portal:person-withdraw", args=[ana.id, row.id])
+    assert "Take the role Site Lead from Ana Reyes?" in words(ingrid.get(own))
+    with tenant(customer.id):
+        assert RoleAssignment.objects.for_tenant(customer).filter(id=row.id).exists()
+
+
+def test_invitations_of_somebody_whose_access_ended_let_nobody_in(customer, ingrid, now, at):
+    tom, ana = (make_person(customer, "pro_manager", at=at, name=name) for name in ("Tom Baker", "Ana Reyes"))
+    role = role_of(customer, "site_lead").id
+    signed_in(tom.user).post(
+        reverse("portal:invitation-new"), {"email": "friend@example.com", "role": role, "where": "all"}
+    )
+    link = link_in_mail(customer)
+    assert browser().get(link, follow=True).status_code == 200
+    signed_in(ana.user).post(
+        reverse("portal:invitation-new"), {"email": "other@example.com", "role": role, "where": "all"}
+    )
+    ingrid.post(reverse("portal:person-end", args=[tom.id]))
+    with tenant(customer.id):
+        open_still = Invitation.objects.for_tenant(customer).filter(revoked_at=None)
+        assert [each.email for each in open_still] == ["other@example.com"]
+        assert AuditEvent.objects.for_tenant(customer).filter(action="invitation.revoke").count() == 1
+
+
 def test_the_last_administrator_stays(customer, ingrid, manager):
     answer = ingrid.post(reverse("portal:person-end", args=[manager.id]))
     assert "Somebody must be left who can change roles over all rooms." in words(answer)

@@ -360,8 +360,22 @@ def test_a_domain_belongs_to_who_has_people_there_and_named_it_first(entra, hald
         connect(entra, halden, at=at, domains=["microsoft.com"])
     other = make_customer(at=at)
     make_person(other, at=at)
-    with pytest.raises(NotValid, match="another organisation"):
+    with pytest.raises(NotValid, match="not your organisation's alone"):
         connect(entra, other, at=at)
+
+
+def test_a_domain_where_others_are_at_home_is_not_claimed(entra, customer, operator, at):
+    """Else the people of operators, partners and other customers would be led to this customer's directory."""
+    make_person(customer, at=at)
+    agent = make_user(operator, at=at)
+    User.objects.filter(id=agent.id).update(email="mina@operations.example")
+    agent.refresh_from_db()
+    tenants.add_person(agent, to=customer, role="", kind=Membership.Kind.OPERATOR, at=at)
+    with pytest.raises(NotValid, match=r"Nobody here has an address at operations\.example"):
+        connect(entra, customer, at=at, domains=["operations.example"])
+    User.objects.filter(id=agent.id).update(email="mina@example.com")
+    with pytest.raises(NotValid, match=r"^example\.com is not your organisation's alone\.$"):
+        connect(entra, customer, at=at)
 
 
 def test_an_address_leads_to_the_organisations_page_with_a_link(entra, halden):
