@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -15,7 +15,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 
 from fleet import scope
 from foundation import clock
-from portal import htmx
+from foundation.errors import Conflict
+from portal import htmx, rehearsal
 from portal.sign_in import proofs
 from tenancy import approvals
 from tenancy.audit import Actor
@@ -25,6 +26,8 @@ from tenancy.roles import PERMISSIONS
 
 View = Callable[..., HttpResponseBase]
 READING = ("GET", "HEAD")
+NO_FILES = "{} approves this first, and files cannot wait for that. Send it without them."
+NO_SECRETS = "{} approves this first, and its answer is shown only once: ask them to do it."
 APPROVED = "approved_by_customer"  # attribute of a request that waited for approval and got it
 
 
@@ -89,7 +92,7 @@ def requires(permission: str) -> Callable[[View], View]:
             if not principal.may(permission):
                 raise PermissionDenied
             if request.method not in READING and waits_for_customer(request, permission):
-                return _queued(request, permission)
+                return _queued(request, permission, partial(view, request, *args, **kwargs))
             with scope.within(principal.rights, permission, reading=request.method in READING):
                 return view(request, *args, **kwargs)
 
@@ -111,27 +114,52 @@ def mark_approved(request: Any) -> None:
     setattr(request, APPROVED, True)
 
 
-def queue_action(request: Any, permission: str, body: dict[str, Any]) -> None:
-    """Keep what was asked for until the customer approves. Raises NotValid where too much waits."""
+def ask_customer(
+    request: Any, permission: str, body: dict[str, Any], do: Callable[[], Any], *, by_program: bool = False
+) -> Any:
+    """Rehearse what was asked for, and keep it until the customer approves; None where it waits now.
+
+    What is refused, or changes nothing, is answered at once: the answer. Raises Conflict for what shows a secret, and
+    NotValid where too much waits.
+    """
     principal = principal_of(request)
     if principal.partnership is None or principal.person is None:
         raise PermissionDenied
+    with scope.within(principal.rights, permission):
+        effect = rehearsal.run(request, do)
+    if not effect.worked or not effect.events:
+        return effect.answer
+    if not by_program and effect.answer.status_code == 200:  # a page of its own instead of a word and onward
+        raise Conflict(NO_SECRETS.format(principal.tenant.name))
     approvals.queue(
         principal.partnership,
         principal.person,
+        token_id=principal.actor.id if principal.actor.kind == "token" else None,
         permission=permission,
         label=PERMISSIONS[permission],
         method=str(request.method),
         path=request.get_full_path(),
         body=body,
+        effect=rehearsal.kept(effect.events),
         at=clock.now(),
     )
+    return None
 
 
-def _queued(request: Any, permission: str) -> HttpResponse:
-    sent = {name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"}
-    queue_action(request, permission, sent)
-    said = f"{principal_of(request).tenant.name} approves this first. It waits there now."
+def _queued(request: Any, permission: str, do: Callable[[], Any]) -> Any:
+    customer = principal_of(request).tenant.name
+    try:
+        if request.FILES:
+            raise Conflict(NO_FILES.format(customer))
+        sent = {name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"}
+        refused = ask_customer(request, permission, sent, do)
+    except Conflict as error:
+        if not htmx.wants_fragment(request):
+            raise
+        return htmx.standing(error.message)
+    if refused is not None:
+        return refused
+    said = f"{customer} approves this first. It waits there now."
     shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
     return htmx.done(request, said, to=proofs.own_address(urlunsplit(("", "", shown.path, shown.query, ""))))
 

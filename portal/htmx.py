@@ -124,7 +124,11 @@ def refused(request: HttpRequest, error: DomainError, *, to: str) -> HttpRespons
 
 def mistaken(form: BaseForm) -> HttpResponse:
     """The first message of a form that stands where it is, with what was typed: only a toast says it."""
-    message = next(str(messages[0]) for messages in form.errors.values())
+    return standing(next(str(messages[0]) for messages in form.errors.values()))
+
+
+def standing(message: str) -> HttpResponse:
+    """Only a toast says why not: the page and what was typed stay."""
     events = {"greenroom:toast": {"text": message, "tone": "bad"}}
     return HttpResponse(status=422, headers={"HX-Trigger": json.dumps(events), "HX-Reswap": "none"})
 

@@ -16,6 +16,7 @@ from tenancy.errors import Missing, Over
 from tenancy.models import Partnership, PendingAction, Person
 
 WAITS = timedelta(days=7)
+LONGEST_PATH = 300
 MOST_WAITING = 200  # of one partnership
 State = PendingAction.State
 
@@ -33,10 +34,29 @@ def queue(
     method: str,
     path: str,
     body: dict[str, Any],
+    token_id: UUID | None = None,
+    effect: dict[str, Any] | None = None,
     at: datetime,
 ) -> PendingAction:
-    """Raises NotValid where too much waits already."""
+    """`effect`: what it would change, for whoever approves; `token_id`: of the program that asks.
+
+    Asking again for what waits already changes nothing. Raises NotValid where too much waits already.
+    """
     rows = PendingAction.objects.for_tenant(current_tenant())
+    if len(path) > LONGEST_PATH:
+        raise NotValid("What this is about cannot wait for approval.")
+    waiting: PendingAction | None = rows.filter(
+        partnership=partnership,
+        person=person,
+        token_id=token_id,
+        method=method,
+        path=path,
+        body=body,
+        state=State.WAITING,
+        expires_at__gt=at,
+    ).first()
+    if waiting is not None:
+        return waiting
     if rows.filter(partnership=partnership, state=State.WAITING).count() >= MOST_WAITING:
         raise NotValid("Too many of your actions wait for approval already.")
     made = rows.create(
@@ -45,8 +65,10 @@ def queue(
         permission=permission,
         label=label[:200],
         method=method,
-        path=path[:300],
+        path=path,
         body=body,
+        token_id=token_id,
+        effect=effect or {},
         created_at=at,
         expires_at=at + WAITS,
     )
@@ -58,7 +80,7 @@ def queue(
 def action(action_id: UUID) -> PendingAction:
     """With partnership and person. Raises Missing."""
     rows = PendingAction.objects.for_tenant(current_tenant()).select_related(
-        "partnership__role", "person", "decided_by"
+        "partnership__role", "person", "token__role", "token__person", "decided_by"
     )
     found: PendingAction | None = rows.filter(id=action_id).first()
     if found is None:

@@ -190,6 +190,7 @@ class Actor:
 
 SYSTEM = Actor("system", name="Greenroom")
 _actor: ContextVar[Actor] = ContextVar("actor", default=SYSTEM)
+_noted: ContextVar[list[AuditEvent] | None] = ContextVar("noted", default=None)
 
 
 def current_actor() -> Actor:
@@ -204,6 +205,17 @@ def acting(actor: Actor) -> Iterator[None]:
         yield
     finally:
         _actor.reset(token)
+
+
+@contextmanager
+def noting() -> Iterator[list[AuditEvent]]:
+    """The events written inside, in their order: also those that a rollback takes back."""
+    noted: list[AuditEvent] = []
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
 
 
 def with_address(actor: Actor, address: str | None, request_id: str = "") -> Actor:
@@ -245,6 +257,9 @@ def record_many(writes: Iterable[Written], *, tenant_id: UUID, at: datetime) -> 
 
 def _write(events: list[AuditEvent], *, tenant_id: UUID) -> None:
     """Beside each event stands that it waits for its seal (tenancy.audit_seal)."""
+    noted = _noted.get()
+    if noted is not None:
+        noted += events
     AuditEvent.objects.for_tenant(tenant_id).bulk_create(events)
     waiting = [AuditPending(id=event.id, tenant_id=tenant_id, at=event.at) for event in events]
     AuditPending.objects.for_tenant(tenant_id).bulk_create(waiting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from rest_framework.serializers import BaseSerializer
 from fleet import scope
 from foundation import clock, idempotency, secrets
 from foundation.errors import NotAllowed, NotFound
-from portal.access import Principal, principal_of, queue_action, waits_for_customer
+from portal.access import Principal, ask_customer, principal_of, waits_for_customer
 from portal.api.errors import WaitsForApproval
 from portal.api.fields import Input
 from portal.api.filters import Filters, StrictFilterBackend
@@ -75,13 +76,24 @@ class Resource(generics.GenericAPIView[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """What the customer wants to approve first waits for that: 202."""
         super().initial(request, *args, **kwargs)
-        permission = self.permissions.get(str(request.method))
-        if permission and request.method != "GET" and waits_for_customer(request._request, permission):
-            if self.takes_file and request.method == "POST":
-                raise NotAllowed("The customer approves this first, and a file cannot wait for that.")
-            body = request.data if isinstance(request.data, dict) else {}
-            queue_action(request._request, permission, dict(body))
+        method = str(request.method)
+        permission = self.permissions.get(method)
+        if permission is None or method == "GET" or not waits_for_customer(request._request, permission):
+            return
+        if self.takes_file and method == "POST":
+            raise NotAllowed("The customer approves this first, and a file cannot wait for that.")
+        if self.holds_secret and method != "DELETE":
+            raise NotAllowed("The customer approves this first, and its answer is shown only once.")
+        body = dict(request.data) if isinstance(request.data, dict) else {}
+        handler = getattr(self, method.lower())
+        do = partial(self._finished, request, handler, *args, **kwargs)
+        answer = ask_customer(request._request, permission, body, do, by_program=True)
+        if answer is None:
             raise WaitsForApproval
+        setattr(self, method.lower(), lambda *_, **__: answer)  # refused, or nothing to do: already answered
+
+    def _finished(self, request: Request, handler: Callable[..., Response], *args: Any, **kwargs: Any) -> Any:
+        return self.finalize_response(request, handler(request, *args, **kwargs), *args, **kwargs)
 
     @property
     def principal(self) -> Principal:

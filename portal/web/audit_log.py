@@ -133,6 +133,8 @@ def _text(value: Any) -> str:
         return "–"
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "–"
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_text(each)}" for name, each in value.items()) or "–"
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 

@@ -28,8 +28,10 @@ def confirm(
     said: str,
     danger: bool = True,
     frame: str = htmx.PORTAL,
+    **shown: Any,
 ) -> HttpResponse:
-    """Ask before what matters; the domain may still refuse. `danger`: it cannot be undone."""
+    """Ask before what matters; the domain may still refuse. `danger`: it cannot be undone. `shown`: as htmx.dialog
+    takes it, `template` with what it needs."""
     form = Form(posted(request))
     if request.method == "POST":
         try:
@@ -39,5 +41,13 @@ def confirm(
         else:
             return htmx.done(request, said, to=to)
     return htmx.dialog(
-        request, question, submit=submit, back=back, form=form, explain=explain, danger=danger, frame=frame
+        request,
+        question,
+        submit=submit,
+        back=back,
+        form=form,
+        explain=explain,
+        danger=danger,
+        frame=frame,
+        **shown,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +14,15 @@ from django.views.decorators.http import require_GET, require_POST
 
 from foundation import clock
 from foundation.errors import DomainError
-from portal import approving, htmx
+from portal import approving, htmx, rehearsal
 from portal.access import TenantRequest, principal_of, requires, step_up
+from portal.web.audit_log import changes, verb
 from portal.web.dialogs import confirm, form_view
 from portal.web.forms import Form, choose, posted
 from portal.web.people import offered_roles
 from portal.web.scopes import PlaceNames, ScopeForm
 from tenancy import approvals, break_glass, partners
+from tenancy.audit_log import Names
 from tenancy.errors import Missing
 from tenancy.models import BreakGlass, PartnerGrant, Partnership, PendingAction, Person, Role, Tenant
 from tenancy.roles import PERMISSIONS
@@ -106,6 +109,7 @@ def partner_list(request: TenantRequest) -> HttpResponse:
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
     places = PlaceNames(terms.scope for _, terms in grants)
+    effects = _effects(actions)
     context = {
         "rows": [
             (
@@ -117,7 +121,9 @@ def partner_list(request: TenantRequest) -> HttpResponse:
             )
             for grant, terms in grants
         ],
-        "actions": [(each, *ACTION_STATES[PendingAction.State(each.state)]) for each in actions],
+        "actions": [
+            (each, *ACTION_STATES[PendingAction.State(each.state)], effects[each.id]) for each in actions
+        ],
         "waiting": sum(each.state == PendingAction.State.WAITING for each in actions),
         "accesses": [(each, each.ended_at is None and each.expires_at > at) for each in accesses],
         "offers": [
@@ -225,6 +231,7 @@ def partner_end(request: TenantRequest, grant_id: UUID) -> HttpResponse:
 
 @form_view
 @requires("roles.modify")
+@step_up
 def action_approve(request: TenantRequest, action_id: UUID) -> HttpResponse:
     held = approvals.action(action_id)
     back = reverse("portal:partner-list")
@@ -232,13 +239,29 @@ def action_approve(request: TenantRequest, action_id: UUID) -> HttpResponse:
         request,
         f"Approve what {held.person.name} asks for?",
         submit="Approve",
-        explain=f"{held.label}. It is done at once.",
+        explain=f"{held.label}. It is done at once; where it meanwhile would change something else, nothing is.",
         back=back,
         to=back,
         change=lambda: approving.carry_out(held, by=principal_of(request).person),
         said="Approved",
         danger=False,
+        template="people/approve_dialog.html",
+        changed=_effects([held])[held.id],
+        more=held.effect.get("more", 0),
     )
+
+
+def _effects(actions: list[PendingAction]) -> dict[UUID, list[tuple[str, str, list[tuple[str, str, str]]]]]:
+    """What each would change: the thing, what happens to it, and its fields before and after. One query."""
+    events = {each.id: rehearsal.events_of(each.effect) for each in actions}
+    names = Names(chain.from_iterable(events.values()))
+    return {
+        key: [
+            (names.about(event), verb(event.action), changes(names, event.before, event.after))
+            for event in would
+        ]
+        for key, would in events.items()
+    }
 
 
 @require_POST

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from foundation.ids import new_id
 from foundation.tenant_tables import TenantForeignKey, TenantModel
-from tenancy.models.access import Role
+from tenancy.models.access import ApiToken, Role
 from tenancy.models.people import Person, Tenant
 
 
@@ -83,6 +83,10 @@ class PendingAction(TenantModel):
     method = models.CharField(max_length=6)
     path = models.CharField(max_length=300)
     body = models.JSONField(default=dict, blank=True)
+    token = TenantForeignKey(  # of the program that asked
+        ApiToken, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    effect = models.JSONField(default=dict, blank=True)  # events it would leave, as a rehearsal found them
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()

@@ -7,16 +7,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
+from enrollment.models import EnrollmentKey
+from fleet import inventory
 from fleet.models import Room
 from foundation import clock
 from foundation.context import tenant
+from foundation.ids import new_id
 from foundation.models import OutboxEntry
+from portal.sign_in import proofs
 from tenancy import assignments
 from tenancy.models import (
+    ApiToken,
     AuditEvent,
     BreakGlass,
     Membership,
@@ -32,6 +38,7 @@ from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.incidents import make_incident
 from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
+from tests.isolation.forms import filled
 
 SOON = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%dT09:00}"
 
@@ -76,13 +83,16 @@ def words(answer: Any) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
 
-def invite(manager: Client, *asks: str) -> PartnerGrant:
+def invite(
+    manager: Client, *asks: str, role: str = "Partner primary admin", where: str = "some"
+) -> PartnerGrant:
     form = manager.get(reverse("portal:partner-invite")).content.decode()
-    role = re.search(r'<option value="([^"]+)"[^>]*>Partner primary admin', form)[1]  # type: ignore[index]
+    key = re.search(rf'<option value="([^"]+)"[^>]*>{role}', form)[1]  # type: ignore[index]
     answer = manager.post(
         reverse("portal:partner-invite"),
         {
-            "domain": "northwind.example", "role": role, "where": "some", "rooms": "Aurora",
+            "domain": "northwind.example", "role": key, "where": where,
+            "rooms": "Aurora" if where == "some" else "",
             "approvals": list(asks), "days": "14", "terms": "Only on weekdays.",
         },
     )  # fmt: skip
@@ -205,7 +215,9 @@ def test_an_approved_action_that_is_no_longer_possible_says_so_and_changes_nothi
 ):
     grant = invite(manager, "rooms.modify")
     pauls = join(grant, paul)
-    Api(api_token(pauls, customer)).patch(f"/rooms/{rooms[0].id}", {"name": "Bjerk"})  # the name is taken
+    Api(api_token(pauls, customer)).patch(f"/rooms/{rooms[0].id}", {"name": "Cedar"})
+    with tenant(customer.id):
+        Room.objects.for_tenant(customer).filter(id=rooms[1].id).update(name="Cedar")  # the name is taken
     with tenant(customer.id):
         waiting = PendingAction.objects.for_tenant(customer).get()
     manager.post(reverse("portal:action-approve", args=[waiting.id]))
@@ -216,12 +228,137 @@ def test_an_approved_action_that_is_no_longer_possible_says_so_and_changes_nothi
     assert room_name(customer, rooms[0]) == "Aurora"
 
 
-def api_token(client: Client, customer: Tenant) -> str:
+def test_the_customer_sees_what_would_change_before_approving_it(customer, manager, rooms, paul):
+    with tenant(customer.id):
+        inventory.edit_room(rooms[0].id, {"capacity": 8}, at=clock.now())
+    pauls = join(invite(manager, "rooms.modify"), paul)
+    edit_room(pauls, rooms[0], name="Aurora East", capacity="")
+    waiting = waits(customer)
+    dialog = words(manager.get(reverse("portal:action-approve", args=[waiting.id])))
+    assert "Aurora East Room, update" in dialog
+    assert "Name Aurora Aurora East" in dialog
+    assert "Capacity 8 –" in dialog
+    listed = words(manager.get(reverse("portal:partner-list")))
+    assert "name Aurora → Aurora East" in listed
+    assert str(rooms[0].id) not in listed
+    manager.post(reverse("portal:action-approve", args=[waiting.id]))
+    assert room_name(customer, rooms[0]) == "Aurora East"
+
+
+def test_nothing_else_than_was_shown_is_approved(customer, manager, rooms, paul):
+    pauls = join(invite(manager, "rooms.modify"), paul)
+    Api(api_token(pauls, customer)).patch(f"/rooms/{rooms[0].id}", {"name": "Aurora East"})
+    with tenant(customer.id):
+        inventory.edit_room(rooms[0].id, {"name": "Fjord"}, at=clock.now())
+    manager.post(reverse("portal:action-approve", args=[waits(customer).id]))
+    with tenant(customer.id):
+        done = PendingAction.objects.for_tenant(customer).get()
+    assert (done.state, "changed after" in done.outcome) == ("failed", True)
+    assert room_name(customer, rooms[0]) == "Fjord"
+
+
+def test_who_approves_has_proved_it_lately(customer, manager, rooms, paul):
+    pauls = join(invite(manager, "rooms.modify"), paul)
+    edit_room(pauls, rooms[0], name="Aurora East")
+    session = manager.session
+    session[proofs.PROVED] -= proofs.UNFINISHED_S + 1
+    session.save()
+    answer = manager.post(reverse("portal:action-approve", args=[waits(customer).id]))
+    assert (answer.status_code, "/account/confirm" in answer["Location"]) == (
+        302,
+        True,
+    )
+    assert room_name(customer, rooms[0]) == "Aurora"
+
+
+def test_what_cannot_be_done_is_refused_at_once_and_does_not_wait(customer, manager, rooms, paul):
+    pauls = join(invite(manager, "rooms.modify", "tickets.modify", "keys.download"), paul)
+    api = Api(api_token(pauls, customer))
+    foreign = api.patch(f"/rooms/{rooms[1].id}", {"name": "Mine"})  # outside the partner's scope
+    missing = api.patch(f"/rooms/{new_id()}", {"name": "Mine"})
+    assert (foreign.status_code, foreign.json()) == (404, missing.json())
+    assert api.patch(f"/rooms/{rooms[0].id}", {"capacity": -1}).status_code == 400
+    assert api.patch(f"/rooms/{rooms[0].id}", {"name": "Aurora"}).status_code == 200  # changes nothing
+    wrong = edit_room(pauls, rooms[0], name="", expect=422)
+    assert "Fill this in." in words(wrong)
+    assert pauls.post(reverse("portal:room-edit", args=[rooms[1].id]), {"name": "Mine"}).status_code == 404
+    with tenant(customer.id):
+        assert not PendingAction.objects.for_tenant(customer).exists()
+    for _ in range(2):
+        assert api.patch(f"/rooms/{rooms[0].id}", {"name": "Aurora East"}).status_code == 202
+    assert waits(customer), "asking again asks once"
+
+
+def test_files_and_secrets_cannot_wait(customer, manager, rooms, paul, at):
+    grant = invite(manager, "tickets.modify", "keys.download", role="Pro Manager", where="all")
+    pauls = join(grant, paul)
+    with tenant(customer.id):
+        incident = make_incident(make_device(rooms[0], at=at), at=at)
+    url = reverse("portal:incident-attach", args=[incident.id])
+    lost = pauls.post(url, {"file": SimpleUploadedFile("a.log", b"a log")})
+    assert lost.status_code == 409
+    assert "files cannot wait" in words(lost)
+    form = pauls.get(reverse("portal:key-new")).content.decode()
+    group = re.search(r'name="group".*?<option value="([0-9a-f-]{36})"', form, re.DOTALL)[1]  # type: ignore[index]
+    sent = {"label": "Install", "group": group, "max_uses": "5", "days": "7"}
+    key = pauls.post(reverse("portal:key-new"), sent, headers={"HX-Request": "true"})
+    assert key.status_code == 422
+    assert "ask them to do it" in key["HX-Trigger"]
+    program = Api(api_token(pauls, customer, "Pro Manager"))
+    assert program.post("/enrollment-keys", {"label": "Install"}).status_code == 403
+    with tenant(customer.id):
+        assert not PendingAction.objects.for_tenant(customer).exists()
+        assert not EnrollmentKey.objects.for_tenant(customer).exists()
+
+
+def test_a_narrow_token_does_no_more_when_approved(customer, manager, rooms, paul, now):
+    """What a program asked for is done with the rights of its token, and not at all once it is revoked."""
+    grant = invite(manager, "rooms.modify", where="all")
+    pauls = join(grant, paul)
+    api = Api(api_token(pauls, customer, where="some", rooms="Aurora"))
+    assert api.patch(f"/rooms/{rooms[1].id}", {"name": "Mine"}).status_code == 404
+    api.patch(f"/rooms/{rooms[0].id}", {"name": "Aurora East"})
+    with tenant(customer.id):
+        token = ApiToken.objects.for_tenant(customer).get()
+        ApiToken.objects.for_tenant(customer).update(scope=[["room", str(rooms[1].id)]])
+    manager.post(reverse("portal:action-approve", args=[waits(customer).id]))
+    assert room_name(customer, rooms[0]) == "Aurora"
+    with tenant(customer.id):
+        ApiToken.objects.for_tenant(customer).update(scope=[["room", str(rooms[0].id)]])
+    api.patch(f"/rooms/{rooms[0].id}", {"name": "Aurora West"})
+    manager.post(reverse("portal:action-approve", args=[waits(customer).id]))
+    assert room_name(customer, rooms[0]) == "Aurora West"
+    with tenant(customer.id):
+        change = AuditEvent.objects.for_tenant(customer).filter(action="room.update").latest("id")
+    assert (change.actor_kind, change.actor_id, change.actor_tenant_id) == ("token", token.id, paul.home_id)
+    api.patch(f"/rooms/{rooms[0].id}", {"name": "Aurora North"})
+    waiting = waits(customer)
+    with tenant(customer.id):
+        ApiToken.objects.for_tenant(customer).update(revoked_at=now)
+    manager.post(reverse("portal:action-approve", args=[waiting.id]))
+    assert room_name(customer, rooms[0]) == "Aurora West"
+
+
+def edit_room(client: Client, room: Room, *, expect: int = 302, **change: str) -> Any:
+    """The form as the page fills it in, with what is changed."""
+    url = reverse("portal:room-edit", args=[room.id])
+    answer = client.post(url, {**filled(client.get(url).context["form"]), **change})
+    assert answer.status_code == expect, words(answer)
+    return answer
+
+
+def waits(customer: Tenant) -> PendingAction:
+    with tenant(customer.id):
+        found: PendingAction = PendingAction.objects.for_tenant(customer).get(state="waiting")
+    return found
+
+
+def api_token(client: Client, customer: Tenant, role: str = "Partner primary admin", **terms: str) -> str:
     form = client.get(reverse("portal:token-new")).content.decode()
-    role = re.search(r'<option value="([^"]+)"[^>]*>Partner primary admin', form)[1]  # type: ignore[index]
+    key = re.search(rf'<option value="([^"]+)"[^>]*>{role}', form)[1]  # type: ignore[index]
     page = client.post(
         reverse("portal:token-new"),
-        {"label": "Script", "role": role, "days": "30", "where": "all", "whose": "own"},
+        {"label": "Script", "role": key, "days": "30", "where": "all", "whose": "own", **terms},
     ).content.decode()
     return re.search(r"(grat_[A-Za-z0-9_-]{60,})", page)[1]  # type: ignore[index]
 
