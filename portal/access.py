@@ -146,13 +146,13 @@ def ask_customer(
     return None
 
 
-def _queued(request: Any, permission: str, do: Callable[[], Any]) -> Any:
+def _queued(request: Any, permission: str, do: Callable[[], Any]) -> HttpResponseBase:
     customer = principal_of(request).tenant.name
     try:
         if request.FILES:
             raise Conflict(NO_FILES.format(customer))
         sent = {name: values for name, values in request.POST.lists() if name != "csrfmiddlewaretoken"}
-        refused = ask_customer(request, permission, sent, do)
+        refused: HttpResponseBase | None = ask_customer(request, permission, sent, do)
     except Conflict as error:
         if not htmx.wants_fragment(request):
             raise

@@ -24,7 +24,7 @@ class Effect:
 
     @property
     def worked(self) -> bool:
-        return self.answer.status_code < 400
+        return bool(self.answer.status_code < 400)
 
 
 def run(request: Any, do: Callable[[], Any], *, keep: bool = False) -> Effect:

@@ -235,7 +235,7 @@ def record(
 ) -> AuditEvent:
     """Write one event of an entered tenant. `before` and `after` hold only what changed; secrets are masked."""
     event = _event(Written(action, about, before, after, result, name), tenant_id=tenant_id, at=at)
-    _write([event], tenant_id=tenant_id)
+    _write([event], tenant_id)
     return event
 
 
@@ -252,17 +252,24 @@ class Written(NamedTuple):
 
 def record_many(writes: Iterable[Written], *, tenant_id: UUID, at: datetime) -> None:
     """Write one event for each, in one statement."""
-    _write([_event(write, tenant_id=tenant_id, at=at) for write in writes], tenant_id=tenant_id)
+    _write([_event(write, tenant_id=tenant_id, at=at) for write in writes], tenant_id)
 
 
-def _write(events: list[AuditEvent], *, tenant_id: UUID) -> None:
+def record_in_each(action: str, tenant_ids: Iterable[UUID], *, at: datetime) -> None:
+    """The same about each of several tenants entered, about nothing in particular, in one statement."""
+    ids = list(tenant_ids)
+    events = [_event(Written(action), tenant_id=tenant_id, at=at) for tenant_id in ids]
+    _write(events, *ids)
+
+
+def _write(events: list[AuditEvent], *tenant_ids: UUID) -> None:
     """Beside each event stands that it waits for its seal (tenancy.audit_seal)."""
     noted = _noted.get()
     if noted is not None:
         noted += events
-    AuditEvent.objects.for_tenant(tenant_id).bulk_create(events)
-    waiting = [AuditPending(id=event.id, tenant_id=tenant_id, at=event.at) for event in events]
-    AuditPending.objects.for_tenant(tenant_id).bulk_create(waiting)
+    AuditEvent.objects.for_tenant(*tenant_ids).bulk_create(events)
+    waiting = [AuditPending(id=event.id, tenant_id=event.tenant_id, at=event.at) for event in events]
+    AuditPending.objects.for_tenant(*tenant_ids).bulk_create(waiting)
 
 
 def _event(write: Written, *, tenant_id: UUID, at: datetime) -> AuditEvent:

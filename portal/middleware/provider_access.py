@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from foundation import clock
+from foundation.context import MAX_TENANTS, tenant
+from foundation.ids import lower_bound
 from portal.access import READING, Principal
 from tenancy import audit, break_glass
+from tenancy.models import AuditEvent
 
 NOTED = "provider_access"  # session key: {tenant id: when the last visit was noted}
+ACTION = "provider.access"
 AGAIN_AFTER = timedelta(hours=1)
 
 
@@ -18,16 +24,39 @@ def note(request: Any, principal: Principal) -> None:
     """In the transaction of the request, with the customer entered."""
     if principal.break_glass is not None and request.method in READING:
         break_glass.note_read(principal.break_glass, request.path, at=clock.now())
-    if principal.actor.tenant_id not in (None, principal.tenant.id):
+    if principal.actor.tenant_id in (None, principal.tenant.id):
+        return
+    if principal.user is None:
+        _visit_of_program(principal)
+    else:
         visit(request, principal.tenant.id)
 
 
-def visit(request: Any, customer_id: UUID) -> None:
-    """Once an hour and session; pages ask again every few seconds. The customer is entered."""
+def visit(request: Any, *customer_ids: UUID) -> None:
+    """Once an hour, session and customer; pages ask again every few seconds. Enters the customers itself, all at once."""
     at = clock.now()
     noted: dict[str, str] = request.session.get(NOTED, {})
-    last = noted.get(customer_id.hex)
-    if last is not None and at - datetime.fromisoformat(last) < AGAIN_AFTER:
+    fresh = {key: last for key, last in noted.items() if at - datetime.fromisoformat(last) < AGAIN_AFTER}
+    due = [each for each in customer_ids if each.hex not in fresh]
+    if not due:
         return
-    request.session[NOTED] = {**noted, customer_id.hex: at.isoformat()}
-    audit.record("provider.access", tenant_id=customer_id, at=at)
+    request.session[NOTED] = {**fresh, **{each.hex: at.isoformat() for each in due}}
+    for some in _batches(due):
+        with tenant(*some):
+            audit.record_in_each(ACTION, some, at=at)
+
+
+def _visit_of_program(principal: Principal) -> None:
+    """Once an hour and token. A program has no session: the record itself says when it came last."""
+    at, here = clock.now(), principal.tenant
+    before = AuditEvent.objects.for_tenant(here).filter(
+        actor_id=principal.actor.id, action=ACTION, id__gte=lower_bound(at - AGAIN_AFTER)
+    )
+    if not before.exists():
+        audit.record(ACTION, tenant_id=here.id, at=at)
+
+
+def _batches(ids: Iterable[UUID]) -> Iterable[list[UUID]]:
+    waiting = iter(ids)
+    while some := list(islice(waiting, MAX_TENANTS)):
+        yield some

@@ -100,8 +100,10 @@ def _token_holder(request: Any) -> Principal | None:
         return None
     person = holder.token.person
     partnership = _partnership(person) if person is not None else None
+    home = User.objects.get(id=person.user_id).home_id if person is not None else holder.tenant.id
     actor = replace(
         _actor(request, "token", holder.token.id, holder.token.label),
+        tenant_id=home if home != holder.tenant.id else None,
         grant_id=partnership.id if partnership else None,
     )
     rights = partners.worth(holder.rights) if partnership else holder.rights

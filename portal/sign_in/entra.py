@@ -33,6 +33,10 @@ from portal.sign_in import admission, directories, events, proofs
 CLOCK_SKEW_S = 60
 CONNECT_S, READ_S = 5, 10
 SIGNED_BY = ["RS256"]
+SAY_WHEN = '{"id_token":{"auth_time":{"essential":true}}}'  # when the person last proved who they are
+NOT_AGAIN = (
+    "Microsoft did not say that you signed in just now. Your application there must send the claim auth_time."
+)
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 
@@ -65,6 +69,11 @@ class DirectoryAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def pre_social_login(self, request: Any, sociallogin: SocialLogin) -> None:
         """Known here, invited, or in a group that gives a role; others are refused."""
         tenant_id = directories.tenant_of(sociallogin.account.provider)
+        claims = getattr(sociallogin, "claims", {})
+        proofs.by_directory(request, claims)
+        asked_at = sociallogin.state.get("again")
+        if asked_at is not None and not _proved_since(claims, asked_at):
+            raise ImmediateHttpResponse(refused(request, tenant_id, "not proved again", NOT_AGAIN))
         try:
             admission.admit(request, tenant_id, sociallogin)
         except admission.Refused as refusal:
@@ -163,6 +172,11 @@ class EntraAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         return claims
 
 
+def _proved_since(claims: dict[str, Any], asked_at: float) -> bool:
+    said = claims.get("auth_time")
+    return isinstance(said, int) and not isinstance(said, bool) and said >= asked_at - CLOCK_SKEW_S
+
+
 def _key_of(token: str, keys: Any) -> Any:
     """The directory's key that a token names. Raises NotOurs, PyJWTError."""
     header = jwt.get_unverified_header(token)
@@ -203,17 +217,21 @@ def callback_url(tenant_id: UUID) -> str:
 
 @require_GET
 def start(request: Any, tenant_id: UUID) -> HttpResponse:
-    """Onward to Microsoft. `again`: the person is to prove who they are anew."""
+    """Onward to Microsoft. `again`: the person is to prove who they are anew, and Microsoft to say when they did."""
     app = _app(tenant_id)
     nonce = secrets.token_urlsafe(24)
-    prompt = "login" if request.GET.get("again") else "select_account"
+    params = {"nonce": nonce, "prompt": "select_account", "response_mode": "query", "claims": SAY_WHEN}
+    more: dict[str, Any] = {"nonce": nonce}
+    if request.GET.get("again"):
+        params |= {"prompt": "login", "max_age": "0"}
+        more["again"] = proofs.now_s()
     try:
         response: HttpResponse = EntraProvider(request, app=app).redirect(
             request,
             process=AuthProcess.LOGIN,
             next_url=proofs.own_address(request.GET.get("next", "")) if request.GET.get("next") else None,
-            auth_params={"nonce": nonce, "prompt": prompt, "response_mode": "query"},
-            nonce=nonce,
+            auth_params=params,
+            **more,
         )
     except requests.RequestException:
         return away(request, tenant_id)

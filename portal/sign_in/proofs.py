@@ -17,6 +17,9 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from foundation import clock
 
 BEGAN, SEEN, PROVED = "began_at", "seen_at", "proved_at"  # seconds since 1970, by the database's clock
+DIRECTORY_SAYS = (
+    "directory_proved_at"  # of a request: when the person proved it there, None where it does not say
+)
 DIRECTORY_FACTOR = "directory_factor"  # the directory said that a second factor was used
 FRESH_S = 300
 UNFINISHED_S = 900  # what was opened while the proof was fresh may be finished a little later
@@ -34,13 +37,22 @@ def connect() -> None:
 
 
 def _begin(request: HttpRequest, **_: Any) -> None:
-    at = now_s()
-    for name in (BEGAN, SEEN, PROVED):
-        request.session[name] = at
+    request.session[BEGAN] = request.session[SEEN] = now_s()
+    _prove(request)
 
 
 def _prove(request: HttpRequest, **_: Any) -> None:
-    request.session[PROVED] = now_s()
+    """Now, or when the directory says it was: that it knows a browser still proves nothing."""
+    at = getattr(request, DIRECTORY_SAYS, now_s())
+    if at is not None:
+        request.session[PROVED] = at
+
+
+def by_directory(request: Any, claims: dict[str, Any]) -> None:
+    """This sign-in stands on the word of a directory."""
+    said = claims.get("auth_time")
+    known = isinstance(said, int) and not isinstance(said, bool) and said > 0
+    setattr(request, DIRECTORY_SAYS, min(float(said), now_s()) if known else None)
 
 
 def _note_directory(request: HttpRequest, sociallogin: Any = None, **_: Any) -> None:

@@ -15,6 +15,7 @@ from fleet.models import Counter
 from foundation.context import MAX_TENANTS, tenant
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
+from portal.middleware import provider_access
 from tenancy.models import Tenant
 
 
@@ -56,6 +57,7 @@ class Line:
 @requires("queue.work")
 def console_tenants(request: TenantRequest) -> HttpResponse:
     served = principal_of(request).tenants
+    provider_access.visit(request, *(each.id for each in served))
     numbers: dict[UUID, dict[str, int]] = {each.id: {} for each in served}
     for tenant_id, name, value in _counted(numbers):
         numbers[tenant_id][name] = value

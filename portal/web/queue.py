@@ -13,6 +13,7 @@ from incidents import attention, notes, queue
 from incidents.models import Incident
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
+from portal.middleware import provider_access
 from portal.web import choices, console
 from portal.web.words import SEVERITIES
 
@@ -34,6 +35,7 @@ def queue_list(request: TenantRequest) -> HttpResponse:
     asked = _Asked(request)
     served = principal.tenant_ids
     user_id = console.user_of(principal).id
+    provider_access.visit(request, *served)
     counts = queue.counts(served, user_id=user_id, at=at)
     page = queue.page(
         [asked.customer] if asked.customer else served,

@@ -17,7 +17,8 @@ from fleet import room_groups
 from foundation.context import tenant
 from incidents import lifecycle
 from incidents.models import Incident, IncidentEntry
-from tenancy.models import Person, Tenant, User
+from tenancy.models import AuditEvent, Membership, Person, Tenant, User
+from tenancy.tenants import add_person
 from tests.factories.incidents import make_incident
 from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
 
@@ -216,3 +217,25 @@ def test_pages_of_the_queue_follow_each_other(console, at, monkeypatch):
     following = re.search(r'href="(\?after=[^"]+)"', page.content.decode())[1].replace("&amp;", "&")
     assert {*listed(client), *listed(client, following)} == tickets
     assert client.get("/operations?after=nonsense").status_code == 400
+
+
+@pytest.mark.parametrize("page", ["/operations", "/operations/tenants"])
+def test_looking_over_all_customers_is_on_record_at_each_once_an_hour(console, at, page):
+    client = Client()
+    client.force_login(console.agent)
+    costs = []
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(page).status_code == 200
+        costs.append(len(queries))
+    for customer, visits in zip([*console.served, console.other], (1, 1, 0), strict=True):
+        with tenant(customer.id):
+            events = AuditEvent.objects.for_tenant(customer).filter(action="provider.access")
+            assert [each.actor_id for each in events] == [console.agent.id] * visits
+    more = [make_customer(at=at) for _ in range(3)]
+    for customer in more:
+        add_person(console.lead, to=customer, role="", kind=Membership.Kind.OPERATOR, at=at)
+    client.force_login(console.lead)
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(page).status_code == 200
+    assert len(queries) <= costs[0] + 2, "as many queries for five customers as for two"

@@ -373,6 +373,26 @@ def room_name(customer: Tenant, room: Room) -> str:
         return Room.objects.for_tenant(customer).get(id=room.id).name
 
 
+def test_a_partners_program_is_on_record_once_an_hour(customer, manager, rooms, paul):
+    pauls = join(invite(manager), paul)
+    token = api_token(pauls, customer)
+    for _ in range(2):
+        assert Api(token).get("/rooms").status_code == 200
+    with tenant(customer.id):
+        issued = ApiToken.objects.for_tenant(customer).get()
+        visits = AuditEvent.objects.for_tenant(customer).filter(action="provider.access", actor_id=issued.id)
+        assert [each.actor_tenant_id for each in visits] == [paul.home_id]
+    own = make_api_token(customer, at=clock.now())
+    Api(own).get("/rooms")
+    with tenant(customer.id):
+        assert (
+            visits.model.objects.for_tenant(customer)
+            .filter(action="provider.access", actor_kind="token")
+            .count()
+            == 1
+        )
+
+
 def test_a_partner_never_has_a_say_in_the_customers_people(customer, manager, rooms, paul):
     grant = invite(manager, "rooms.modify")
     pauls = join(grant, paul)

@@ -327,9 +327,28 @@ def test_step_up_goes_to_microsoft_again(entra, halden, at):
     asked = client.get("/enrollment/new")["Location"]
     assert asked == f"/sign-in/organisation/{halden.id}?next=%2Fenrollment%2Fnew&again=1"
     answer = come_in(client, entra, halden, "?" + urlsplit(asked).query)
-    assert entra.asked[-1]["prompt"] == "login"
+    assert (entra.asked[-1]["prompt"], entra.asked[-1]["max_age"]) == ("login", "0")
     assert answer["Location"] == "/enrollment/new"
     assert client.get("/enrollment/new").status_code == 200
+
+
+@pytest.mark.parametrize("fault", ["", "still signed in", "says not when"])
+def test_being_known_to_microsoft_still_is_no_proof(entra, halden, at, fault):
+    """Neither another sign-in without a question, nor a step-up at which Microsoft asked for nothing."""
+    connected(entra, halden, "pro_manager", at=at)
+    client = browser()
+    come_in(client, entra, halden)
+    entra.signed_in_at -= proofs.UNFINISHED_S + 60
+    come_in(client, entra, halden, "?next=/enrollment/new")
+    assert client.get("/rooms").status_code == 200
+    assert client.get("/enrollment/new").status_code == 302
+    entra.fault = fault
+    answer = come_in(client, entra, halden, "?next=/enrollment/new&again=1")
+    if fault:
+        assert answer.status_code == 403
+        assert "did not say that you signed in just now" in answer.content.decode()
+        assert client.get("/rooms").status_code == 200, "the session goes on as it was"
+    assert client.get("/enrollment/new").status_code == (302 if fault else 200)
 
 
 # Connecting a directory ----------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ class Entra:
         self.directory, self.client, self.secret = str(uuid4()), str(uuid4()), secrets.token_urlsafe(24)
         self.fault = ""
         self.person: dict[str, Any] = {}
+        self.signed_in_at = 0
         self.redirects: set[str] = set()
         self.asked: list[dict[str, str]] = []  # parameters of each authorize, newest last
         self.codes: dict[str, dict[str, str]] = {}
@@ -63,6 +64,7 @@ class Entra:
     def is_person(self, *, email: str | None, name: str, **more: Any) -> str:
         """Who is signed in from now on; their `oid`."""
         self.person = {"oid": str(uuid4()), "name": name, "amr": ["pwd"], **more}
+        self.signed_in_at = int(time.time())
         if email is not None:
             self.person |= {"email": email, "preferred_username": email}
         return str(self.person["oid"])
@@ -127,10 +129,18 @@ class Entra:
             "nbf": at,
             "exp": at + HOUR_S,
             "nonce": query.get("nonce"),
+            "auth_time": self._proved_at(query),
             **self.person,
             **WRONG.get(self.fault, {}),
         }
         return {name: value for name, value in claims.items() if value is not None}
+
+    def _proved_at(self, query: dict[str, str]) -> int | None:
+        """When the person last entered a password; said where it is asked for."""
+        if query.get("max_age") == "0" and query.get("prompt") == "login" and self.fault != "still signed in":
+            self.signed_in_at = int(time.time())
+        asked = "max_age" in query or "auth_time" in query.get("claims", "")
+        return self.signed_in_at if asked and self.fault != "says not when" else None
 
     def signed(self, claims: dict[str, Any]) -> str:
         if self.fault == "not signed":
