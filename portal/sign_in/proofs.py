@@ -51,8 +51,8 @@ def _prove(request: HttpRequest, **_: Any) -> None:
 def by_directory(request: Any, claims: dict[str, Any]) -> None:
     """This sign-in stands on the word of a directory."""
     said = claims.get("auth_time")
-    known = isinstance(said, int) and not isinstance(said, bool) and said > 0
-    setattr(request, DIRECTORY_SAYS, min(float(said), now_s()) if known else None)
+    says = isinstance(said, int) and not isinstance(said, bool)
+    setattr(request, DIRECTORY_SAYS, min(float(said or 0), now_s()) if says else None)
 
 
 def _note_directory(request: HttpRequest, sociallogin: Any = None, **_: Any) -> None:
