@@ -21,6 +21,7 @@ ACTIONS = frozenset(
         "tenant.create",
         "person.create",
         "person.end",
+        "person.let_in",
         "person.erase",
         "person.export",
         "person.download",

@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from foundation import mail
 from foundation.context import tenant
-from foundation.errors import Conflict, NotValid, violated_constraint
+from foundation.errors import Conflict, NotAllowed, NotValid, violated_constraint
 from foundation.ids import new_id
 from tenancy import administrators, audit, scopes
 from tenancy.custom_roles import check_may_grant, role
@@ -213,7 +213,8 @@ def change(
 def delegate(grant_id: UUID, user: User, *, partner: Tenant, at: datetime) -> Person:
     """Let one of the partner's own people act at the customer. Repeating it changes nothing.
 
-    Raises Missing for a grant that does not stand or a user of elsewhere, Conflict for one who is there already.
+    Raises Missing for a grant that does not stand or a user of elsewhere, Conflict for one who is there already, and
+    NotAllowed for one whose access the customer ended.
     """
     grant = PartnerGrant.objects.filter(id=grant_id, partner=partner, state=State.ACCEPTED).first()
     if grant is None:
@@ -221,6 +222,14 @@ def delegate(grant_id: UUID, user: User, *, partner: Tenant, at: datetime) -> Pe
     own = Membership.objects.filter(user=user, tenant=partner, kind=Membership.Kind.MEMBER)
     if not own.exists():
         raise Missing("person")
+    with tenant(grant.customer_id):
+        ended_there = Person.objects.for_tenant(grant.customer_id).filter(
+            user=user, blocked_grant_id=grant.id
+        )
+        if ended_there.exists():
+            raise NotAllowed(
+                f"The customer ended the access of {user.name}. Only they can let them in again."
+            )
     there, made = Membership.objects.get_or_create(
         user=user, tenant_id=grant.customer_id, defaults={"kind": Membership.Kind.PARTNER, "grant": grant}
     )

@@ -70,9 +70,9 @@ def add_person(
         people = Person.objects.for_tenant(to)
         person, is_new = people.get_or_create(user=user, defaults={"name": user.name, "email": user.email})
         if person.ended_at is not None:  # somebody who left is back
-            people.filter(id=person.id).update(ended_at=None)
+            people.filter(id=person.id).update(ended_at=None, by_group=False, group_role="")
             RoleAssignment.objects.for_tenant(to).filter(person=person).delete()
-            person.ended_at, is_new = None, True
+            person.ended_at, person.by_group, person.group_role, is_new = None, False, "", True
         if is_new:
             audit.record("person.create", person, tenant_id=to.id, at=at)
         if kind == Membership.Kind.MEMBER and role:

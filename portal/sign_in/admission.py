@@ -12,9 +12,10 @@ from django.db import transaction
 
 from foundation import clock
 from foundation.context import tenant
+from foundation.errors import DomainError
 from portal.sign_in import directories, events
-from tenancy import invitations, tenants
-from tenancy.models import Tenant, User
+from tenancy import invitations, people, tenants
+from tenancy.models import Person, Tenant, User
 
 UNKNOWN = "You are not known here. Ask whoever looks after Greenroom in your organisation to invite you."
 INVITATION = "invitation"  # session key: the secret of an invitation's link
@@ -37,14 +38,36 @@ def admit(request: Any, tenant_id: UUID, login: SocialLogin) -> None:
     customer = directories.customer_of(tenant_id)
     if customer is None:
         raise Refused("no such organisation")
+    claims = getattr(login, "claims", {})
+    if login.is_existing:
+        with tenant(tenant_id):
+            person = tenants.person_in(tenant_id, login.user.pk)
+        if person is None:
+            raise Refused("person ended")
+        if person.by_group:
+            _follow(request, customer, person, claims)
+        return
     with tenant(tenant_id):
-        if login.is_existing:
-            if tenants.person_in(tenant_id, login.user.pk) is None:
-                raise Refused("person ended")
-            return
-        user = _newcomer(request, customer, getattr(login, "claims", {}))
+        user = _newcomer(request, customer, claims)
         login.user = login.account.user = user
         login.account.save()
+
+
+def _follow(request: Any, customer: Tenant, person: Person, claims: dict[str, Any]) -> None:
+    """Somebody who came by a group comes in as long as a group lets them, with the role it gives today.
+
+    Raises Refused; what the lost group gave is gone then, also for their tokens.
+    """
+    role = _role_by_group(customer, claims)
+    known = isinstance(claims.get("groups"), list) or "groups" not in claims.get("_claim_names", {})
+    if role is not None or known:  # with very many groups the directory names none
+        try:
+            with events.on_account_of(request, None, customer.id):
+                people.follow_group(person, role or "", at=clock.now())
+        except DomainError as error:  # the last who may change roles, or a role that is gone
+            raise Refused("group gives no role" if role else "not in a group any more") from error
+    if role is None:
+        raise Refused("not in a group any more")
 
 
 def _newcomer(request: Any, customer: Tenant, claims: dict[str, Any]) -> User:
@@ -61,7 +84,8 @@ def _newcomer(request: Any, customer: Tenant, claims: dict[str, Any]) -> User:
     with transaction.atomic(), events.on_account_of(request, None, customer.id):
         name = str(claims.get("name") or email)[:120]
         user = User.objects.create_user(email=email, name=name, home=customer, password=None, at=at)
-        tenants.add_person(user, to=customer, role=role, at=at)
+        person = tenants.add_person(user, to=customer, role="", at=at)
+        people.follow_group(person, role, at=at)
     return user
 
 

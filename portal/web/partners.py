@@ -21,7 +21,7 @@ from portal.web.dialogs import confirm, form_view
 from portal.web.forms import Form, choose, posted
 from portal.web.people import offered_roles
 from portal.web.scopes import PlaceNames, ScopeForm
-from tenancy import approvals, break_glass, partners
+from tenancy import approvals, break_glass, partners, people
 from tenancy.audit_log import Names
 from tenancy.errors import Missing
 from tenancy.models import BreakGlass, PartnerGrant, Partnership, PendingAction, Person, Role, Tenant
@@ -100,7 +100,9 @@ def partner_list(request: TenantRequest) -> HttpResponse:
         .order_by("-started_at", "-id")[:SHOWN]
     )
     offers = partners.offers_to(request.tenant, at=at)
+    kept_out = people.blocked(grant.id for grant, _ in grants if grant.state == PartnerGrant.State.ACCEPTED)
     live = htmx.live(
+        [each.id for each in kept_out],
         [(grant.id, grant.state, terms.scope, terms.approvals) for grant, terms in grants],
         [(each.id, each.state) for each in actions],
         [(each.id, each.ended_at, each.expires_at > at) for each in accesses],
@@ -118,6 +120,7 @@ def partner_list(request: TenantRequest) -> HttpResponse:
                 *STATES[PartnerGrant.State(grant.state)],
                 places.text(terms.everywhere, terms.scope),
                 [PERMISSIONS[name] for name in terms.approvals],
+                [each for each in kept_out if each.blocked_grant_id == grant.id],
             )
             for grant, terms in grants
         ],

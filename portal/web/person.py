@@ -21,7 +21,7 @@ from portal.web.forms import choose, posted
 from portal.web.people import offered_roles
 from portal.web.scopes import PlaceNames, ScopeForm
 from tenancy import assignments, people, roles
-from tenancy.models import Membership, RoleAssignment
+from tenancy.models import Membership, Person, RoleAssignment
 from tenancy.roles import PERMISSIONS
 
 
@@ -57,6 +57,7 @@ def person_detail(request: TenantRequest, person_id: UUID) -> HttpResponse:
         export and export.state,
         person.name,
         person.ended_at,
+        person.blocked_grant_id,
         [(row.id, row.scope_id) for row in held],
         why,
     )
@@ -150,9 +151,39 @@ def person_end(request: TenantRequest, person_id: UUID) -> HttpResponse:
         request,
         f"End the access of {person.name}?",
         submit="End access",
-        explain=f"{person.name} is out at once, with all roles and tokens. What they did stays on record.",
+        explain=f"{person.name} is out at once, with all roles, tokens and open invitations. What they did stays on record."
+        + (
+            " Their organisation cannot send them again until you let them in."
+            if _is_partners(person)
+            else ""
+        ),
         back=back,
         to=reverse("portal:person-list"),
         change=lambda: people.end(person.id, at=clock.now()),
         said=f"{person.name} can no longer enter",
+    )
+
+
+def _is_partners(person: Person) -> bool:
+    here = Membership.objects.filter(tenant_id=person.tenant_id, user_id=person.user_id)
+    return here.filter(kind=Membership.Kind.PARTNER).exists()
+
+
+@form_view
+@requires("roles.modify")
+@step_up
+def person_let_in(request: TenantRequest, person_id: UUID) -> HttpResponse:
+    """After the access of a partner's person was ended."""
+    person = people.person(person_id)
+    back = reverse("portal:partner-list")
+    return confirm(
+        request,
+        f"Let {person.name} in again?",
+        submit="Let in again",
+        explain="Their organisation may send them again. Until it does, they stay out.",
+        back=back,
+        to=back,
+        change=lambda: people.let_in(person.id, at=clock.now()),
+        said=f"{person.name} may be sent again",
+        danger=False,
     )

@@ -239,6 +239,7 @@ urlpatterns: list[URLPattern] = [
     ),
     path("settings/people/<uuid:person_id>/sign-out", person.person_sign_out, name="person-sign-out"),
     path("settings/people/<uuid:person_id>/end", person.person_end, name="person-end"),
+    path("settings/people/<uuid:person_id>/let-in", person.person_let_in, name="person-let-in"),
     path("settings/people/<uuid:person_id>/erase", privacy.person_erase, name="person-erase"),
     path("settings/people/<uuid:person_id>/export", privacy.person_export, name="person-export"),
     path("settings/people/exports/<uuid:job_id>", privacy.person_download, name="person-download"),

@@ -141,6 +141,15 @@ class Person(TenantModel):
     name = models.CharField(max_length=120)
     email = models.EmailField(max_length=254)
     ended_at = models.DateTimeField(null=True, blank=True)
+    by_group = models.BooleanField(
+        default=False
+    )  # came by a group of the directory: looked at with each sign-in
+    group_role = models.CharField(
+        max_length=40, blank=True, default=""
+    )  # key of the role the group gives now
+    blocked_grant_id = models.UUIDField(
+        null=True, blank=True
+    )  # a partnership under which this one may not return
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "user"], name="tenancy_person_one_per_user")]

@@ -171,6 +171,7 @@ PAGES = {
     "portal:person-withdraw": form("roles.modify", person_id="person", row_id="given"),
     "portal:person-sign-out": form("roles.modify", person_id="person"),
     "portal:person-end": form("roles.modify", person_id="person"),
+    "portal:person-let-in": form("roles.modify", person_id="person"),
     "portal:person-erase": form("roles.modify", person_id="person"),
     "portal:person-export": posts("roles.modify", person_id="person"),
     "portal:person-download": reads("roles.modify", job_id="person_export"),

@@ -107,6 +107,9 @@ BEFORE: dict[str, Callable[[Customer], object]] = {
     "portal:person-sign-out": lambda own: sign_in(
         User.objects.get(id=Person.objects.for_tenant(own.tenant).get(id=own.ids["person"]).user_id)
     ),
+    "portal:person-let-in": lambda own: (
+        Person.objects.for_tenant(own.tenant).filter(id=own.ids["person"]).update(blocked_grant_id=new_id())
+    ),
     "portal:directory-remove": lambda own: directories.configure(
         directories.Directory(own.tenant.id, new_id(), new_id(), []), secret="x", at=clock.now()
     ),

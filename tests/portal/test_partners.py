@@ -167,6 +167,34 @@ def test_either_side_ends_it_and_the_next_click_is_refused(customer, manager, ro
     assert "Aurora" not in words(pauls.get("/rooms"))
 
 
+def test_an_end_by_the_customer_holds_until_the_customer_lifts_it(customer, manager, rooms, paul):
+    grant = invite(manager)
+    pauls = join(grant, paul)
+    with tenant(customer.id):
+        there = Person.objects.for_tenant(customer).get(user=paul)
+    manager.post(reverse("portal:person-end", args=[there.id]))
+    assert "Aurora" not in words(pauls.get("/rooms"))
+    at_home = signed_in(paul)
+    with tenant(paul.home_id):
+        own = Person.objects.for_tenant(paul.home_id).get(user=paul)
+    people = reverse("portal:partner-people", args=[grant.id])
+    refused = at_home.post(people, {"people": [own.id]})
+    assert refused.status_code == 422
+    assert "The customer ended the access of Paul Weber." in words(refused)
+    assert not Membership.objects.filter(user=paul, tenant=customer).exists()
+    assert "Paul Weber is blocked" in words(manager.get(reverse("portal:partner-list")))
+    assert "Blocked" in words(manager.get(reverse("portal:person-detail", args=[there.id])))
+    assert manager.post(reverse("portal:person-let-in", args=[there.id])).status_code == 302
+    assert manager.post(reverse("portal:person-let-in", args=[there.id])).status_code == 422
+    assert "is blocked" not in words(manager.get(reverse("portal:partner-list")))
+    at_home.post(people, {"people": [own.id]})
+    assert "Aurora" in words(signed_in(paul, customer).get("/rooms"))
+    at_home.post(people, {"people": []})
+    assert at_home.post(people, {"people": [own.id]}).status_code == 302, (
+        "the partner's own choice blocks nobody"
+    )
+
+
 def test_what_wants_approval_waits_and_is_done_when_approved(customer, manager, rooms, paul):
     grant = invite(manager, "rooms.modify")
     pauls = join(grant, paul)

@@ -16,7 +16,7 @@ from foundation.errors import NotValid
 from portal.sign_in import directories, proofs
 from portal.sign_in.entra import callback_url
 from tenancy import custom_roles, tenants
-from tenancy.models import AuditEvent, Membership, Person, Tenant, User
+from tenancy.models import AuditEvent, Membership, Person, RoleAssignment, Tenant, User
 from tests.factories.sign_in import add_app, browser, sign_in, totp
 from tests.factories.tenancy import make_customer, make_person, make_user
 from tests.standins import entra as standin
@@ -122,6 +122,38 @@ def test_a_member_of_a_mapped_group_becomes_a_person_with_its_role(entra, halden
     assert client.get("/rooms").context["principal"].permissions >= {"rooms.view"}
     assert come_in(browser(), entra, halden).status_code == 302
     assert User.objects.filter(email="ola.hansen@halden.example").count() == 1
+
+
+def test_whoever_left_the_group_is_out_and_who_changed_it_has_its_role(entra, halden, at):
+    entra.is_person(email="ola.hansen@halden.example", name="Ola Hansen", groups=[FIELD_GROUP])
+    come_in(browser(), entra, halden)
+    user = User.objects.get(email="ola.hansen@halden.example")
+
+    def roles_now() -> list[str]:
+        with tenant(halden.id):
+            rows = RoleAssignment.objects.for_tenant(halden).filter(person__user=user)
+            return list(rows.values_list("role__key", flat=True))
+
+    assert roles_now() == ["site_technician"]
+    entra.person["groups"] = [ADMIN_GROUP]
+    assert come_in(browser(), entra, halden).status_code == 302
+    assert roles_now() == ["pro_manager"]
+    for groups in (["other"], []):
+        entra.person["groups"] = groups
+        client = browser()
+        assert come_in(client, entra, halden).status_code == 403
+        assert client.get("/rooms").status_code == 302
+        assert roles_now() == [], "also for tokens"
+    assert refusals(halden) == ["not in a group any more"] * 2
+    entra.person["groups"] = [FIELD_GROUP]
+    assert come_in(browser(), entra, halden).status_code == 302
+    assert roles_now() == ["site_technician"]
+
+
+def test_whoever_was_invited_stays_whatever_the_groups(entra, halden, at):
+    connected(entra, halden, "site_technician", at=at)
+    entra.person["groups"] = ["other"]
+    assert come_in(browser(), entra, halden).status_code == 302
 
 
 def test_a_person_is_known_by_the_directorys_id_whatever_the_address(entra, halden, at):

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenancy', '0004_home_region'),
+        ('tenancy', '0005_saved_views'),
     ]
 
     operations = [
