@@ -242,7 +242,7 @@ def action_approve(request: TenantRequest, action_id: UUID) -> HttpResponse:
         request,
         f"Approve what {held.person.name} asks for?",
         submit="Approve",
-        explain=f"{held.label}. It is done at once; where it meanwhile would change something else, nothing is.",
+        explain=f"{held.label}. It is done at once, as it stands here or not at all.",
         back=back,
         to=back,
         change=lambda: approving.carry_out(held, by=principal_of(request).person),
@@ -260,7 +260,11 @@ def _effects(actions: list[PendingAction]) -> dict[UUID, list[tuple[str, str, li
     names = Names(chain.from_iterable(events.values()))
     return {
         key: [
-            (names.about(event), verb(event.action), changes(names, event.before, event.after))
+            (
+                (event.before or {}).get("name") or names.about(event),
+                verb(event.action),
+                changes(names, event.before, event.after),
+            )
             for event in would
         ]
         for key, would in events.items()

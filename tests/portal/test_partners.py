@@ -263,7 +263,7 @@ def test_the_customer_sees_what_would_change_before_approving_it(customer, manag
     edit_room(pauls, rooms[0], name="Aurora East", capacity="")
     waiting = waits(customer)
     dialog = words(manager.get(reverse("portal:action-approve", args=[waiting.id])))
-    assert "Aurora East Room, update" in dialog
+    assert "Aurora Room, update" in dialog
     assert "Name Aurora Aurora East" in dialog
     assert "Capacity 8 –" in dialog
     listed = words(manager.get(reverse("portal:partner-list")))
