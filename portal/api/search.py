@@ -1,4 +1,4 @@
-"""/search: rooms, devices and equipment by their words."""
+"""/search: rooms, devices, equipment and assets by their words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.models import Room
+from portal.api.assets import AssetSerializer
 from portal.api.device_records import DeviceSerializer, PeripheralRecordSerializer
 from portal.api.filters import CharFilter, Filters, StrictFilterBackend
 from portal.api.resources import Resource
@@ -30,6 +31,7 @@ class SearchSerializer(serializers.Serializer[Any]):
     rooms = FoundRoomSerializer(many=True)
     devices = DeviceSerializer(many=True)
     peripherals = PeripheralRecordSerializer(many=True)
+    assets = AssetSerializer(many=True)
 
 
 class SearchFilters(Filters):
@@ -42,7 +44,7 @@ class Search(Resource):
     filterset_class = SearchFilters
 
     def get(self, request: Request) -> Response:
-        """The first 20 rooms, devices and peripherals that match all words; their lists take the same `q` for the rest."""
+        """The first 20 rooms, devices, peripherals and assets that match all words; their lists take the same `q` for the rest."""
         StrictFilterBackend().check(request, self)
         q = request.query_params.get("q", "").strip()
         if not q or len(q) > LONGEST:

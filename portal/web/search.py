@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from fleet import lists
-from fleet.models import Device, Peripheral, Room
+from fleet.models import Asset, Device, Peripheral, Room
 from portal import htmx
 from portal.access import TenantRequest, requires
 from portal.web.listing import NOUNS, PAGES
@@ -62,6 +62,7 @@ def _kinds(tenant_id: Any) -> list[tuple[str, tuple[str, ...], QuerySet[Any]]]:
             ("make", "model", "id"),
             peripherals.defer("device__document", "device__inventory"),
         ),
+        ("assets", ("name", "id"), Asset.objects.for_tenant(tenant_id).select_related("room")),
     ]
 
 
@@ -69,5 +70,6 @@ def _hits(listing: str, order: tuple[str, ...], show: QuerySet[Any], q: str, sho
     found = lists.filtered(listing, {"q": [q]}).order_by(*order)
     ids = list(found.values_list("id", flat=True)[: shown + 1])
     rows = list(show.filter(id__in=ids[:shown]).order_by(*order)) if ids else []
-    more = f"{reverse(PAGES[listing])}?{urlencode({'q': q})}" if len(ids) > shown else ""
-    return Hits(listing, NOUNS[listing], rows, more)
+    page = PAGES.get(listing)
+    more = f"{reverse(page)}?{urlencode({'q': q})}" if page and len(ids) > shown else ""
+    return Hits(listing, NOUNS.get(listing, "Assets"), rows, more)

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from fleet import lists, peripherals, room_groups
+from fleet import assets, lists, peripherals, room_groups
 from fleet.models import Device, Peripheral
 from foundation import clock
 from foundation.context import tenant
@@ -265,7 +265,11 @@ def test_one_search_finds_everything(manager, api, device, customer, now):
         page = manager.get(reverse("portal:search"), {"q": q})
         return {each.listing: [str(row) for row in each.rows] for each in page.context["found"]}
 
+    with tenant(customer.id):
+        assets.add_asset(room_id=device.room_id, kind="projector", name="Beamer", tag="INV-7", at=now)
+
     assert found("aurora") == {"rooms": ["Aurora"], "devices": ["Aurora bar"]}
+    assert found("beam inv-7") == {"assets": ["Beamer"]}
     assert found("new77") == {"devices": ["Arrival"]}
     assert found("halyard hy-0042") == {"peripherals": ["Halyard E70"]}
     assert found("10.20.30.40") == {"rooms": ["Aurora"], "devices": ["Aurora bar"]}
