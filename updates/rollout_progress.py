@@ -115,22 +115,23 @@ def health_of(row: Rollout, stage: RolloutStage) -> list[tuple[str, Health, Heal
     mine = RolloutTarget.objects.for_tenant(tenant_id).filter(rollout=row)
     updated = mine.filter(stage=stage, state=TargetState.SUCCEEDED)
     since = stage.installed_at or stage.started_at
-    here = list(updated.values_list("model", "room_id", "room__open_faults"))
-    models = sorted({model for model, _, _ in here})
+    here = list(updated.values_list("model", "room_id"))
+    models = sorted({model for model, _ in here})
     if not models or since is None:
         return []
-    rest: dict[str, dict[UUID, int]] = {}
+    unwell = set(Room.objects.for_tenant(tenant_id).filter(open_faults__gt=0).values_list("id", flat=True))
+    rest: dict[str, set[UUID]] = {}
     have_it = ["already_current", "runs_newer"]
     others = mine.filter(model__in=models).exclude(room=None).exclude(reason__in=have_it)
     waiting = others.filter(state__in=[TargetState.SCHEDULED, TargetState.SKIPPED, TargetState.NOT_REQUIRED])
-    for name, room_id, open_faults in waiting.values_list("model", "room_id", "room__open_faults"):
-        rest.setdefault(name, {})[room_id] = open_faults
+    for name, room_id in waiting.values_list("model", "room_id"):
+        rest.setdefault(name, set()).add(room_id)
     found = []
     for model in models:
-        mine_here = {room_id: bad for name, room_id, bad in here if name == model}
-        not_here = rest.get(model, {})
-        have = Health(len(mine_here), sum(bool(bad) for bad in mine_here.values()))
-        have_not = Health(len(not_here), sum(bool(bad) for bad in not_here.values()))
+        mine_here = {room_id for name, room_id in here if name == model}
+        not_here = rest.get(model, set())
+        have = Health(len(mine_here), len(mine_here & unwell))
+        have_not = Health(len(not_here), len(not_here & unwell))
         found.append((model, have, have_not, gates.health_verdict(have, have_not)))
     return found
 
