@@ -25,6 +25,8 @@ NAMES = (
     "rollout_gate",
     "rollouts",
     "bombs",
+    "signal_quality",
+    "signal_latency",
 )
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- begin: {} -->", "<!-- end: {} -->"

@@ -28,7 +28,7 @@ SEEN_EVERY_MS = 300_000  # how often Device.last_seen_at is written while nothin
 # Another in every heartbeat: points have them, and the inventory document its own digest.
 VOLATILE = ("seq", "t_wall", "t_mono", "metrics", "usage", "inventory_digest")
 
-__all__ = ["Changes", "CopySuspected", "Returned", "SignalChange", "apply", "groups"]
+__all__ = ["Changes", "CopySuspected", "NewVersion", "Returned", "SignalChange", "apply", "groups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,21 @@ class CopySuspected:
     epoch: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A watched device runs another version of its meeting app."""
+
+    tenant_id: UUID
+    device_id: UUID
+
+
 @dataclass(slots=True)
 class Changes:
     """What a batch changed, in the order it happened. `replies` by device key: for every device of the batch."""
 
     signals: list[SignalChange] = field(default_factory=list)  # of watched devices
     returned: list[Returned] = field(default_factory=list)  # watched devices
+    versions: list[NewVersion] = field(default_factory=list)  # watched devices
     copies: list[CopySuspected] = field(default_factory=list)
     replies: dict[int, Reply] = field(default_factory=dict)
     stored: int = 0
@@ -64,7 +73,7 @@ class Changes:
 
     def __bool__(self) -> bool:
         """Whether anybody above needs to look."""
-        return bool(self.signals or self.returned or self.copies)
+        return bool(self.signals or self.returned or self.versions or self.copies)
 
 
 def groups(entries: Sequence[Entry]) -> list[list[Entry]]:
@@ -135,9 +144,8 @@ def _write_devices(touched: list[Known], result: Changes, *, at: datetime) -> No
         by_tenant.setdefault(device.tenant, []).append(device)
     for tenant_id, some in by_tenant.items():
         _refresh(tenant_id, some)
-        _write_documents(
-            tenant_id, [d for d in some if d.document is not None and d.status in OPEN], versions
-        )
+        told = [d for d in some if d.document is not None and d.status in OPEN]
+        _write_documents(tenant_id, told, versions, result)
     for device in open_ones:
         if device.silent_since is not None and device.seen_ms > device.last_seen_ms:
             heard = moment(device.seen_ms)
@@ -201,7 +209,9 @@ def _refresh(tenant_id: str, devices: list[Known]) -> None:
         )
 
 
-def _write_documents(tenant_id: str, devices: list[Known], known_versions: dict[str, dict[str, Any]]) -> None:
+def _write_documents(
+    tenant_id: str, devices: list[Known], known_versions: dict[str, dict[str, Any]], result: Changes
+) -> None:
     if not devices:
         return
     rows = []
@@ -211,7 +221,10 @@ def _write_documents(tenant_id: str, devices: list[Known], known_versions: dict[
         for name in VOLATILE:
             document.pop(name, None)
         told = {name: text for name, text in (document.get("versions") or {}).items() if text is not None}
-        versions = {**known_versions.get(device.id_text, {}), **told}
+        before = known_versions.get(device.id_text, {})
+        versions = {**before, **told}
+        if versions.get("app") != before.get("app") and device.status == WATCHED:
+            result.versions.append(NewVersion(device.tenant_id, device.device_id))
         rows.append(
             (
                 device.id_text,

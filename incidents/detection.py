@@ -18,7 +18,7 @@ from foundation.context import tenant
 from foundation.tenant_tables import TenantQuerySet
 from incidents import causes, opening, watching
 from incidents.counting import Tally
-from incidents.evaluation import Key, Outcome, Wanted, key_of, reconcile
+from incidents.evaluation import APP_VERSION, Key, Outcome, Wanted, key_of, reconcile
 from incidents.facts import UNHEALTHY, UNKNOWN, Finding
 from incidents.lifecycle import HEALTHY, MERGED, reopen_all, resolve_all
 from incidents.models import Incident, IncidentEntry
@@ -51,6 +51,8 @@ def evaluate(changes: Changes, *, at: datetime) -> Outcome:
     for heard in changes.returned:
         pairs = by_tenant.setdefault(heard.tenant_id, Wanted()).pairs
         pairs |= {(heard.device_id, signal) for signal in DERIVED}
+    for told in changes.versions:
+        by_tenant.setdefault(told.tenant_id, Wanted()).pairs.add((told.device_id, APP_VERSION))
     return _reconcile_each(by_tenant, at=at)
 
 

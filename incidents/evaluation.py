@@ -15,7 +15,7 @@ from uuid import UUID
 
 from fleet import counters
 from fleet.models import Device, SignalState, SignalTransition
-from incidents import causes, flapping, stability, watching
+from incidents import causes, flapping, releases, stability, watching
 from incidents.decisions import Situation, Step, Ticket, Watched, decide
 from incidents.facts import HEALTHY, UNHEALTHY, UNKNOWN, DeviceFacts, Finding, SignalFact
 from incidents.lifecycle import HEALTHY as CAUSE_HEALTHY
@@ -26,10 +26,11 @@ from incidents.quiet import quiet_in
 from incidents.rules import RULES
 from incidents.signal_values import EffectiveSignal, SignalValues, effective
 
+APP_VERSION = "app_version"
 Key = tuple[UUID, str, str]  # device, signal, instance
 Pair = tuple[UUID, str]  # device, signal
 _NEEDED = (
-    "id", "tenant_id", "room_id", "kind", "status", "silent_since", "last_seen_at",
+    "id", "tenant_id", "room_id", "kind", "status", "silent_since", "last_seen_at", "versions",
     "room__tenant_id", "room__expected", "room__suppressed_until",
 )  # fmt: skip
 
@@ -169,9 +170,15 @@ def _raised_now(tenant_id: UUID, plan: _Plan, known: _Known, *, at: datetime) ->
 
 
 def facts_of(
-    device: Device, states: Iterable[SignalState], *, at: datetime, signed_in_at: datetime | None = None
+    device: Device,
+    states: Iterable[SignalState],
+    *,
+    at: datetime,
+    signed_in_at: datetime | None = None,
+    published: frozenset[releases.Line] = frozenset(),
 ) -> DeviceFacts:
-    """What the rules see of a device."""
+    """What the rules see of a device. `published`: lines of the meeting app; none where nobody asks for them."""
+    app = str((device.versions or {}).get("app") or "")
     return DeviceFacts(
         kind=device.kind,
         observed_at=at,
@@ -181,6 +188,8 @@ def facts_of(
         silent_since=device.silent_since,
         expected=device.room.expected if device.room is not None else {},
         signed_in_at=signed_in_at,
+        app_version=app,
+        lines_behind=releases.lines_behind(app, published) if published else None,
     )
 
 
@@ -201,10 +210,14 @@ def _findings(
     for row in (*states.values(), *context):
         by_device.setdefault(row.device_id, []).append(row)
     signed_in = _signed_in(devices.values())
+    looked_at = any(wanted.holds(device_id, APP_VERSION) for device_id in devices)
+    published = releases.published_lines() if looked_at else frozenset()
     found: dict[Key, Finding] = {}
     for device_id, device in devices.items():
         its_account = signed_in.get(device.room_id) if device.room_id is not None else None
-        facts = facts_of(device, by_device.get(device_id, ()), at=at, signed_in_at=its_account)
+        facts = facts_of(
+            device, by_device.get(device_id, ()), at=at, signed_in_at=its_account, published=published
+        )
         for key, rule in RULES.items():
             if wanted.holds(device_id, key):
                 found |= {(device_id, key, finding.instance): finding for finding in rule.findings(facts)}

@@ -45,6 +45,8 @@ class DeviceFacts:
     silent_since: datetime | None = None
     expected: Mapping[str, Any] = field(default_factory=dict)  # equipment its room must have
     signed_in_at: datetime | None = None  # the room's account, last, as its directory tells; None: not known
+    app_version: str = ""  # of the meeting app
+    lines_behind: int | None = None  # published lines of the meeting app that are newer; None: not known
 
     def reports(self, signal: str) -> bool:
         """Whether it says anything of a signal, be it good or bad."""

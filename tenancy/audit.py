@@ -93,6 +93,7 @@ ACTIONS = frozenset(
         "export.create",
         "export.cancel",
         "export.download",
+        "room.sign_in",
         "group.create",
         "group.update",
         "group.delete",

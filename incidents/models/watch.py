@@ -73,6 +73,7 @@ class KnownRelease(models.Model):
     product = models.CharField(max_length=40)  # as devices name it in `versions`
     version = models.CharField(max_length=40)
     released_at = models.DateField()
+    source = models.CharField(max_length=300)  # the page that says so
 
     class Meta:
         constraints = [

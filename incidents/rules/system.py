@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from incidents.rules.registry import BotFirst, Category, ReportCategory, reported
+from collections.abc import Iterator
+
+from incidents.facts import DeviceFacts, Finding
+from incidents.rules.registry import BotFirst, Category, ReportCategory, Source, reported, rule
 from incidents.severity import Severity
 
+SUPPORTED_LINES = 2
 POLICY_ADVICE = "Remove the policy or redirect that keeps updates away, and open the update addresses."
 KEEP_ON = "Keep the device on and online overnight: updates are installed then."
 APP_ADVICE = "Check that the device has power and that its local account signs in by itself."
 
-app_version = reported(
+
+@rule(
     "app_version",
-    "Meeting app is two versions behind",
     name="Meeting app version",
     component="Meeting app version",
     severity=Severity.WARNING,
@@ -22,7 +26,17 @@ app_version = reported(
     platforms="win",
     advice=KEEP_ON,
     bot_first=BotFirst.OFFER_CATCH_UP,
+    source=Source.DERIVED,
 )
+def app_version(facts: DeviceFacts) -> Iterator[Finding]:
+    """The maker supports the newest line and the one before; this one is older."""
+    if facts.lines_behind is not None and facts.lines_behind >= SUPPORTED_LINES:
+        evidence = {"version": facts.app_version, "newer_versions": facts.lines_behind}
+        yield Finding(
+            "", f"Meeting app {facts.app_version} is {facts.lines_behind} versions behind", evidence
+        )
+
+
 os_version = reported(
     "os_version",
     "Operating system is no longer supported",

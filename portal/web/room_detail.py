@@ -13,7 +13,7 @@ from fleet import assets, catalog, days, expectations, group_rules, inventory, l
 from fleet.catalog import Assessment
 from fleet.models import Device, Peripheral, Room, RoomGroup
 from foundation import clock
-from incidents import signal_values
+from incidents import room_scores, signal_values
 from incidents.models import Incident
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
@@ -53,6 +53,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
     )
     shown = signals.cards(devices, signal_values.effective(request.tenant.id), tickets)
     listed = assets.of_room(room)
+    score = room_scores.score_of(room, at=clock.now())
     live = htmx.live(
         (room.version, room.state, room.suppressed_until, room.open_warnings),
         [
@@ -62,6 +63,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         [(ticket.id, ticket.version) for ticket in tickets],
         shown,
         [(each.id, each.version) for each in listed],
+        score,
     )
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
@@ -103,6 +105,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         "unwell": [card for card in shown if card.state in ("unhealthy", "watching")],
         "tickets": [ticket for ticket in tickets if sees_tickets and not ticket.suppressed],
         "history": _history(room),
+        "score": score,
         "activity": activity.of_room(room, devices),
         "groups": _groups(room),
         "last_seen": max((device.last_seen_at for device in devices if device.last_seen_at), default=None),

@@ -247,6 +247,12 @@ API = {
         {"room_id": "room"},
         bodies={"PUT": lambda _: {"until": "2099-01-01T00:00:00Z", "reason": "refit"}},
     ),
+    "api:room-health": reads("rooms.view", room_id="room"),
+    "api:room-sign-in": Route(
+        {"PUT": "rooms.modify"},
+        {"room_id": "room"},
+        bodies={"PUT": lambda _: {"signed_in_at": "2026-01-01T00:00:00Z"}},
+    ),
     "api:devices": reads("rooms.view"),
     "api:device": reads("rooms.view", device_id="device"),
     "api:device-accept": posts(

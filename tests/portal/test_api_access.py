@@ -168,6 +168,7 @@ BODIES = {
         "until": (timezone.localtime() + timedelta(days=1)).isoformat(),
         "reason": "Rebuilding",
     },
+    ("PUT", "/rooms/{room_id}/sign-in"): lambda ids: {"signed_in_at": "2026-01-01T00:00:00Z"},
     ("POST", "/devices/{device_id}/accept"): lambda ids: {"room": str(ids["room_id"])},
     ("POST", "/devices/{device_id}/move"): lambda ids: {"room": str(ids["room_id"])},
     ("POST", "/incidents/{incident_id}/comments"): lambda ids: {"text": "We looked."},

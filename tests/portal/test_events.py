@@ -104,3 +104,24 @@ def test_programs_tell_list_and_flag(customer, device, ingrid, now):
     assert (flagged.status_code, flagged.json()["signal"]) == (201, "event_flagged")
     assert api.get("/events?flagged=false").json()["results"] == []
     assert api.post("/events/flag", {"events": [listed["id"]]}).status_code == 409
+
+
+def test_programs_read_the_health_of_a_room_and_tell_of_its_account(customer, device, ingrid, now):
+    api = Api(make_api_token(customer, at=now, by=ingrid))
+    address = f"/rooms/{device.room_id}"
+    assert api.get(f"{address}/health").json() | {"today": None} == {
+        "room": str(device.room_id),
+        "state": "healthy",
+        "score": 100,
+        "label": "Good",
+        "parts": [],
+        "today": None,
+    }
+    event = api.post("/events", {"room": str(device.room_id), "kind": "poor_call", "source": "Calls"})
+    incident = api.post("/events/flag", {"events": [event.json()["id"]]}).json()
+    ill = api.get(f"{address}/health").json()
+    assert (ill["score"], ill["parts"][0]["incident"]) == (60, incident["id"])
+    told = api.put(f"{address}/sign-in", {"signed_in_at": now.isoformat()})
+    assert (told.status_code, told.json()["room"]) == (200, str(device.room_id))
+    late = (now + timedelta(days=1)).isoformat()
+    assert api.put(f"{address}/sign-in", {"signed_in_at": late}).status_code == 400
