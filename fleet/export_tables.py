@@ -13,8 +13,9 @@ from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
-from fleet import lists
+from fleet import catalog, lists
 from fleet.models import Asset, Device, Peripheral, Place, Room, RoomGroupMember
+from foundation import clock
 from foundation.context import current_tenant
 from foundation.errors import NotValid
 
@@ -167,12 +168,20 @@ def _asset_values(assets: list[Asset]) -> Iterator[Row]:
 
 
 def _model_values(_: list[Any]) -> Iterator[Row]:
-    """Makes and models that are there, with how many of each."""
+    """Makes and models that are there, with how many of each and what the catalogue says of them."""
     devices = lists.filtered("devices", {}).exclude(status=Device.Status.UNENROLLED)
-    for of, rows in (("device", devices), ("peripheral", lists.filtered("peripherals", {}))):
-        counted = rows.order_by().values_list("make", "model", "kind").annotate(number=Count("id"))
-        for make, model, kind, number in counted.order_by("make", "model", "kind"):
-            yield make, model, kind, of, number
+    tables = (
+        ("device", "platform", devices),
+        ("peripheral", "device__platform", lists.filtered("peripherals", {})),
+    )
+    for of, platform, rows in tables:
+        names = ("make", "model", "kind", platform)
+        counted = list(rows.order_by().values_list(*names).annotate(number=Count("id")).order_by(*names))
+        things = [catalog.Thing(make, model, where) for make, model, _, where, _ in counted]
+        found = catalog.assess(things, on=clock.now().date())
+        for row, known in zip(counted, found, strict=True):
+            make, model, kind, where, number = row
+            yield make, model, kind, of, where, number, known.verdict.value, known.reason
 
 
 def _no_filter(query: Query) -> dict[str, list[str]]:
@@ -235,7 +244,7 @@ TABLES: dict[str, Table] = {
         ),
         _Whole(
             "models", "Makes and models",
-            [("make", "Make"), ("model", "Model"), ("kind", "Kind"), ("of", "Of"), ("number", "Number")],
+            [("make", "Make"), ("model", "Model"), ("kind", "Kind"), ("of", "Of"), ("platform", "Platform"), ("number", "Number"), ("certification", "Certification"), ("why", "Why")],
             _no_rows, _model_values, _no_filter,
         ),
     )

@@ -8,6 +8,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from fleet import merging, search
+from fleet.models import Asset
 from foundation import clock
 from foundation.context import tenant
 from tenancy.models import AuditEvent
@@ -91,6 +93,17 @@ def test_a_room_with_assets_is_not_retired(manager, rooms):
     manager.post(reverse("portal:asset-add", args=[aurora.id]), {"kind": "table", "name": "Table"})
     answer = manager.post(reverse("portal:room-retire", args=[aurora.id]))
     assert b"Move or remove the assets of this room first." in answer.content
+
+
+def test_assets_go_along_when_rooms_are_merged(manager, rooms, customer, now):
+    aurora, bjerk = rooms
+    for room in rooms:
+        manager.post(reverse("portal:asset-add", args=[room.id]), {"kind": "table", "name": "Table"})
+    with tenant(customer.id):
+        merging.merge_rooms(aurora.id, into_id=bjerk.id, at=now)
+        assert search.matching_things(Asset.objects.all(), "asset", "table").count() == 2
+    names = [each.name for each, *_ in page_of(manager, bjerk).context["assets"]]
+    assert names == ["Table", "Table (2)"]
 
 
 def test_programs_keep_assets(customer, rooms, now):
