@@ -52,9 +52,9 @@ SECTIONS = (
     Section("portal:device-list", "Devices", "display", "rooms.view", ("device-list", "peripheral"), "d"),
     Section("portal:site-list", "Sites", "building", "rooms.view", ("site",), "s", manage=True),
     Section("portal:catalogue-list", "Catalogue", "star", "inventory.view", ("catalogue",), "c", manage=True),
-    Section("portal:export-list", "Exports", "download", "rooms.view", ("export",), manage=True),
-    Section("portal:import-list", "Imports", "forward", "rooms.modify", ("import",), manage=True),
     Section("portal:group-list", "Room groups", "groups", "groups.view", ("group",), manage=True),
+    Section("portal:import-list", "Imports", "forward", "rooms.modify", ("import",), manage=True),
+    Section("portal:export-list", "Exports", "download", "rooms.view", ("export",), manage=True),
     Section(
         "portal:key-list",
         "Enrollment",
