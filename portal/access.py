@@ -28,6 +28,9 @@ View = Callable[..., HttpResponseBase]
 READING = ("GET", "HEAD")
 NO_FILES = "{} approves this first, and files cannot wait for that. Send it without them."
 NO_SECRETS = "{} approves this first, and its answer is shown only once: ask them to do it."
+# What an operator's own house is looked after by, and with which pages: beginnings of URL names.
+HOUSE = frozenset({"roles.view", "roles.modify", "audit.export"})
+HOUSE_PAGES = ("person-", "invitation-", "role-list", "role-detail", "audit-")
 APPROVED = "approved_by_customer"  # attribute of a request that waited for approval and got it
 
 
@@ -46,6 +49,9 @@ class Principal:
     user: User | None = None
     person: Person | None = None
     by_operator: bool = False
+    house: bool = (
+        False  # an operator's person in his own organisation, outside the console: HOUSE_PAGES alone
+    )
     partnership: Partnership | None = None  # under which a partner's person is here
     break_glass: BreakGlass | None = None  # an operator's wider access, for an hour
 
@@ -89,7 +95,7 @@ def requires(permission: str) -> Callable[[View], View]:
             if getattr(request, "principal", None) is None:
                 return _sign_in_first(request)
             principal = principal_of(request)
-            if not principal.may(permission):
+            if not principal.may(permission) or (principal.house and not _of_house(request)):
                 raise PermissionDenied
             if request.method not in READING and waits_for_customer(request, permission):
                 return _queued(request, permission, partial(view, request, *args, **kwargs))
@@ -100,6 +106,11 @@ def requires(permission: str) -> Callable[[View], View]:
         return checked
 
     return decorate
+
+
+def _of_house(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and (match.url_name or "").startswith(HOUSE_PAGES)
 
 
 def waits_for_customer(request: Any, permission: str) -> bool:
@@ -162,6 +173,18 @@ def _queued(request: Any, permission: str, do: Callable[[], Any]) -> HttpRespons
     said = f"{customer} approves this first. It waits there now."
     shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
     return htmx.done(request, said, to=proofs.own_address(urlunsplit(("", "", shown.path, shown.query, ""))))
+
+
+def signed_in(view: View) -> View:
+    """For whoever is somewhere, whatever he may there."""
+
+    @wraps(view)
+    def checked(request: TenantRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if getattr(request, "principal", None) is None:
+            return _sign_in_first(request)
+        return view(request, *args, **kwargs)
+
+    return checked
 
 
 def _sign_in_first(request: Any) -> HttpResponse:

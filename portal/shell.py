@@ -10,7 +10,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from fleet import counters
-from portal.access import Principal
+from portal.access import HOUSE, HOUSE_PAGES, Principal
 from portal.numbers import shown_to
 
 
@@ -81,6 +81,7 @@ SETTINGS = (  # pages behind one entry of the menu, as tabs
 CONSOLE_SECTIONS = (
     Section("portal:queue", "Queue", "incident", "queue.work", ("queue",), "q"),
     Section("portal:console-tenants", "Tenants", "users", "queue.work", ("console-tenants",), "t"),
+    Section("portal:console-serving", "Who serves", "groups", "tenants.delegate", ("console-serv",), "w"),
 )
 
 
@@ -93,12 +94,16 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "principal": principal,
         "organisations": getattr(request, "organisations", []),
-        "may": {permission.replace(".", "_"): True for permission in principal.permissions},
+        "may": {
+            permission.replace(".", "_"): True
+            for permission in principal.permissions
+            if not principal.house or permission in HOUSE
+        },
         "menu": lambda: [*_menu(request, principal, SECTIONS, known), *_settings(request, principal, known)],
         "settings_tabs": lambda: _menu(request, principal, SETTINGS, known),
         "console_menu": lambda: _menu(request, principal, CONSOLE_SECTIONS, known),
-        "rooms_total": lambda: _total(known(), (counters.ROOMS,)),
-        "works_the_queue": principal.by_operator and principal.may("queue.work"),
+        "rooms_total": lambda: None if principal.house else _total(known(), (counters.ROOMS,)),
+        "console_page": _console(principal),
         "demo": principal.tenant.is_demo,
     }
 
@@ -122,8 +127,18 @@ def _menu(
             "count": _total(known(), section.counted) if section.counted else None,
         }
         for section in sections
-        if principal.may(section.permission)
+        if principal.may(section.permission) and (not principal.house or _of_house(section))
     ]
+
+
+def _of_house(section: Section) -> bool:
+    return section in CONSOLE_SECTIONS or section.url.partition(":")[2].startswith(HOUSE_PAGES)
+
+
+def _console(principal: Principal) -> str:
+    """The first page of the console this person may open, "" for none."""
+    pages = (each.url for each in CONSOLE_SECTIONS if principal.may(each.permission))
+    return next(pages, "") if principal.by_operator else ""
 
 
 def _settings(

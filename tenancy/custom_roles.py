@@ -21,12 +21,11 @@ from foundation.ids import new_id
 from tenancy import audit
 from tenancy.administrators import keep_one
 from tenancy.errors import AlreadyThere, BuiltInRole, Missing, MoreThanOwn, StillInUse
-from tenancy.models import ApiToken, Invitation, Role
+from tenancy.models import ApiToken, Invitation, Role, Tenant
 from tenancy.rights import EVERYWHERE, Reach, Rights, granted
-from tenancy.roles import BY_CUSTOM_ROLE_ONLY, PERMISSIONS
+from tenancy.roles import BY_CUSTOM_ROLE_ONLY, OPERATORS, OPERATORS_OWN, PERMISSIONS
 
 MOST = 100  # of one customer
-OPERATORS_OWN = frozenset({"queue.work", "queue.assign"})
 
 
 def role(role_id: UUID, *, field: str | None = None) -> Role:
@@ -115,8 +114,16 @@ def delete_role(role_id: UUID, *, at: datetime) -> None:
 def check_may_grant(by: Rights | None, permissions: Iterable[str], reach: Reach = EVERYWHERE) -> None:
     """Raises MoreThanOwn where `by` would hand on what he does not hold there himself."""
     wanted = frozenset(permissions) - BY_CUSTOM_ROLE_ONLY
+    if by is not None and by.everywhere("roles.modify") and _of_operator():
+        wanted -= (
+            OPERATORS  # its administrator gives its people their roles, and sees no customer's data himself
+        )
     if by is not None and not by.covers(granted(wanted, reach)):
         raise MoreThanOwn("You cannot give rights that you do not have yourself.")
+
+
+def _of_operator() -> bool:
+    return Tenant.objects.filter(id=current_tenant(), kind=Tenant.Kind.OPERATOR).exists()
 
 
 def _held(role_id: UUID) -> Role:

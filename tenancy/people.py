@@ -9,9 +9,18 @@ from uuid import UUID
 from django.db.models import Q
 
 from foundation.context import current_tenant
-from tenancy import administrators, assignments, audit, invitations
+from tenancy import administrators, assignments, audit, invitations, serving
 from tenancy.errors import Missing, Over
-from tenancy.models import ApiToken, Invitation, Membership, Person, Role, RoleAssignment
+from tenancy.models import (
+    ApiToken,
+    Invitation,
+    Membership,
+    Person,
+    Role,
+    RoleAssignment,
+    Tenant,
+    User,
+)
 
 
 def person(person_id: UUID) -> Person:
@@ -24,6 +33,7 @@ def person(person_id: UUID) -> Person:
 
 def end(person_id: UUID, *, at: datetime) -> Person:
     """He may no longer enter; his roles, tokens and open invitations are gone with it. His name stays in what he did.
+    Somebody of an operator no longer serves any customer either.
 
     Repeating it changes nothing. Raises Missing, LastAdministrator.
     """
@@ -31,6 +41,9 @@ def end(person_id: UUID, *, at: datetime) -> Person:
     gone = person(person_id)
     if gone.ended_at is not None:
         return gone
+    user = User.objects.select_related("home").get(id=gone.user_id)
+    if user.home_id == gone.tenant_id and user.home.kind == Tenant.Kind.OPERATOR:
+        serving.end_all(user, at=at)
     here = Membership.objects.filter(user_id=gone.user_id, tenant_id=gone.tenant_id)
     grant_id = here.values_list("grant_id", flat=True).first()  # the partner may not send them again
     here.delete()

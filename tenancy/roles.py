@@ -39,12 +39,13 @@ PERMISSIONS = {
     "remote.modify": "Control a remote session",
     "queue.work": "Work the queue over all customers served",
     "queue.assign": "Assign tickets to others",
+    "tenants.delegate": "Decide who serves which customer",
 }
 
 # What concerns more than rooms: an assignment to some rooms only does not give it.
 NEEDS_EVERYWHERE = frozenset(
     "groups.create updates.create roles.view roles.modify inventory.modify settings.view settings.modify "
-    "settings.servicenow settings.signals audit.export queue.work queue.assign".split()
+    "settings.servicenow settings.signals audit.export queue.work queue.assign tenants.delegate".split()
 )
 # What an operator's role is worth at a customer served: tickets, health, safe actions. The rest is for his own house.
 STANDING = frozenset("tickets.view tickets.modify rooms.view actions.read actions.write".split())
@@ -52,7 +53,10 @@ STANDING = frozenset("tickets.view tickets.modify rooms.view actions.read action
 CUSTOMERS_OWN = frozenset({"roles.modify"})
 BY_CUSTOM_ROLE_ONLY = frozenset({"remote.view", "remote.modify"})  # no built-in role gives them
 
-_CUSTOMER = frozenset(PERMISSIONS) - {"remote.view", "remote.modify", "queue.work", "queue.assign"}
+# Of an operator alone: no customer's role has them.
+OPERATORS_OWN = frozenset({"queue.work", "queue.assign", "tenants.delegate"})
+
+_CUSTOMER = frozenset(PERMISSIONS) - BY_CUSTOM_ROLE_ONLY - OPERATORS_OWN
 _NOT_D = {"roles.view", "roles.modify", "settings.servicenow", "settings.signals", "audit.export"}
 
 
@@ -108,8 +112,9 @@ OPERATOR_ROLES = (
     ),
     BuiltIn("soc_agent", "SOC Agent", _AGENT),
     BuiltIn("soc_lead", "SOC Lead", _AGENT | {"actions.write", "queue.assign"}),
-    BuiltIn("tenant_manager", "Tenant Manager", frozenset()),
+    BuiltIn("tenant_manager", "Tenant Manager", frozenset({"tenants.delegate"})),
 )
+OPERATORS = frozenset[str]().union(*(role.permissions for role in OPERATOR_ROLES))
 
 
 def create_built_in_roles(tenant_id: UUID, *, operator: bool) -> list[Role]:

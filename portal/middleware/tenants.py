@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from foundation import clock, tokens
 from foundation.context import tenant
 from portal import limits
-from portal.access import Principal
+from portal.access import HOUSE, Principal
 from portal.errors import is_update_client, problem
 from portal.middleware import provider_access
 from portal.sign_in.proofs import vouched_for
@@ -161,13 +161,20 @@ def _member(request: Any) -> Principal | None:
     enterable = [
         each for each in memberships if each.tenant.kind in WITH_PAGES and through in (None, each.tenant_id)
     ]
+    usual = next((each for each in enterable if each.tenant_id == user.home_id), None)
+    operator = _own_operator(memberships) if through is None else None
+    held = _rights_in(operator.tenant, user) if operator else Rights()
+    standing = granted(held.permissions & roles.STANDING)
+    if operator is not None and HOUSE & held.permissions:
+        enterable.append(operator)
+        if not standing.permissions:  # at a customer there is nothing for him
+            usual = operator
     if not enterable:
         return None
     wanted = request.session.get(CHOSEN)
-    at_home = next((each for each in enterable if each.tenant_id == user.home_id), enterable[0])
-    chosen = next((each for each in enterable if str(each.tenant_id) == wanted), at_home)
-    by_operator = chosen.kind == Membership.Kind.OPERATOR
-    rights = _standing(user, memberships) if by_operator else None
+    chosen = next((each for each in enterable if str(each.tenant_id) == wanted), usual or enterable[0])
+    by_operator, house = chosen.kind == Membership.Kind.OPERATOR, chosen is operator
+    rights = held if house else standing if by_operator else None
     with tenant(chosen.tenant_id):
         person = tenants.person_in(chosen.tenant_id, user.id)
         if person is None:
@@ -193,7 +200,8 @@ def _member(request: Any) -> Principal | None:
         rights,
         user,
         person,
-        by_operator=by_operator,
+        by_operator=by_operator or house,
+        house=house,
         partnership=partnership,
         break_glass=broken,
     )
@@ -207,18 +215,19 @@ def _operator(request: Any) -> Principal | None:
     if own is None or vouched_for(request) is not None:
         return None
     served = tuple(each.tenant for each in memberships if each.kind == Membership.Kind.OPERATOR)
-    with tenant(own.id):
-        person = tenants.person_in(own.id, user.id)
+    home = own.tenant
+    with tenant(home.id):
+        person = tenants.person_in(home.id, user.id)
         if person is None:
             return None
         rights = roles.rights_of(person)
-    actor = replace(_actor(request, "person", user.id, user.name), tenant_id=own.id)
-    return Principal(actor, own, served, rights, user, person, by_operator=True)
+    actor = replace(_actor(request, "person", user.id, user.name), tenant_id=home.id)
+    return Principal(actor, home, served, rights, user, person, by_operator=True)
 
 
-def _own_operator(memberships: list[Membership]) -> Tenant | None:
+def _own_operator(memberships: list[Membership]) -> Membership | None:
     own = [
-        each.tenant
+        each
         for each in memberships
         if each.tenant.kind == Tenant.Kind.OPERATOR and each.kind == Membership.Kind.MEMBER
     ]
@@ -228,8 +237,11 @@ def _own_operator(memberships: list[Membership]) -> Tenant | None:
 def _standing(user: User, memberships: list[Membership]) -> Rights:
     """What an operator's roles in his own house are worth at a customer served."""
     own = _own_operator(memberships)
-    if own is None:
-        return Rights()
-    with tenant(own.id):
-        person = tenants.person_in(own.id, user.id)
-        return granted(roles.permissions_of(person) & roles.STANDING) if person else Rights()
+    return granted(_rights_in(own.tenant, user).permissions & roles.STANDING) if own else Rights()
+
+
+def _rights_in(house: Tenant, user: User) -> Rights:
+    """What somebody may do in the operator's own organisation."""
+    with tenant(house.id):
+        person = tenants.person_in(house.id, user.id)
+        return roles.rights_of(person) if person else Rights()

@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 
+from portal import landing
 from portal.sign_in import events, proofs
 from tenancy.models import Tenant, User
 
@@ -17,8 +18,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return False
 
     def get_login_redirect_url(self, request: Any) -> str:
-        """The operator's people start at the queue, customers at their overview."""
-        return "/operations" if request.user.home.kind == Tenant.Kind.OPERATOR else "/"
+        """The operator's people start where their roles are for, customers at their overview."""
+        user: User = request.user
+        return landing.of_operator(user) if user.home.kind == Tenant.Kind.OPERATOR else "/"
 
     def get_logout_redirect_url(self, request: Any) -> str:
         return "/sign-in"

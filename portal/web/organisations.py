@@ -6,12 +6,12 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from portal.access import TenantRequest, requires
+from portal.access import TenantRequest, signed_in
 from portal.middleware.tenants import CHOSEN
 
 
 @require_POST
-@requires("rooms.view")
+@signed_in
 def organisation(request: TenantRequest) -> HttpResponse:
     """Kept in the session; one that may not be entered is as good as none, as at every later request."""
     wanted = request.POST.get("organisation", "")

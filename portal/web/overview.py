@@ -11,14 +11,13 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from fleet import counters
 from fleet.models import Device, Place, Room, RoomDay
 from foundation import clock
 from incidents.models import Incident
-from portal import htmx
+from portal import htmx, landing
 from portal.access import TenantRequest, View, principal_of, requires
 from portal.numbers import kept_ones_hold, shown_to
 from portal.templatetags.greenroom_ui import plural
@@ -79,8 +78,10 @@ def _operators_go_to_the_console(view: View) -> View:
 
     @wraps(view)
     def checked(request: TenantRequest) -> HttpResponseBase:
-        if request.principal is None and request.user.is_authenticated:
-            return HttpResponseRedirect(reverse("portal:queue"))
+        principal = request.principal
+        nothing_here = principal is None or (principal.by_operator and not principal.may("rooms.view"))
+        if request.user.is_authenticated and (nothing_here or (principal is not None and principal.house)):
+            return HttpResponseRedirect(landing.of_operator(request.user))
         return view(request)
 
     return checked

@@ -22,9 +22,8 @@ from portal.web.forms import Form, choose, posted
 from portal.web.people import offered_roles
 from portal.web.scopes import PlaceNames, ScopeForm, say_unseen
 from tenancy import assignments, custom_roles
-from tenancy.custom_roles import OPERATORS_OWN
-from tenancy.models import Assignment, Person, Role, RoleAssignment
-from tenancy.roles import PERMISSIONS
+from tenancy.models import Assignment, Person, Role, RoleAssignment, Tenant
+from tenancy.roles import OPERATORS, OPERATORS_OWN, PERMISSIONS
 
 PAGE = 50
 OFFERED = [(name, text) for name, text in PERMISSIONS.items() if name not in OPERATORS_OWN]
@@ -69,7 +68,8 @@ def role_detail(request: TenantRequest, role_id: UUID) -> HttpResponse:
     live = htmx.live(role.name, role.description, role.permissions, [each.id for each in holders])
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
-    allowed = [(text, name in role.permissions) for name, text in OFFERED]
+    fits = OPERATORS if request.tenant.kind == Tenant.Kind.OPERATOR else dict(OFFERED)
+    allowed = [(text, name in role.permissions) for name, text in PERMISSIONS.items() if name in fits]
     context = {"role": role, "holders": holders, "allowed": allowed}
     return htmx.page(request, "people/role_detail.html", context, live=live)
 

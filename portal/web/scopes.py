@@ -14,6 +14,7 @@ from fleet.models import Room, RoomGroup
 from foundation.context import current_tenant
 from portal.web import choices
 from portal.web.forms import Form, choose
+from tenancy.models import Tenant
 from tenancy.rights import Place
 from tenancy.scopes import Scope
 
@@ -40,12 +41,17 @@ class ScopeForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.unseen: list[Place] = []
+        if _of_operator():  # it has no rooms: a role holds in all of its house
+            for name in ("where", "groups", "rooms"):
+                del self.fields[name]
+            return
         offered = choices.groups()
         choose(self, "groups", offered)
         held = [(kind, UUID(str(key))) for kind, key in self.initial.get("held", ())]
         shown = {("group", UUID(key)) for key, _ in offered}
         shown |= {("room", key) for key in _rooms_shown(key for kind, key in held if kind == "room")}
-        self.unseen: list[Place] = [place for place in held if place not in shown]
+        self.unseen = [place for place in held if place not in shown]
         for field, kind in (("groups", "group"), ("rooms", "room")):
             say_unseen(self, field, sum(1 for each, _ in self.unseen if each == kind))
 
@@ -101,6 +107,10 @@ def _rooms_shown(room_ids: Iterable[UUID]) -> dict[UUID, str]:
     same = current.filter(name__in=set(wanted.values())).order_by().values_list("name")
     several = set(same.annotate(rooms=Count("id")).filter(rooms__gt=1).values_list("name", flat=True))
     return {key: name for key, name in wanted.items() if name not in several}
+
+
+def _of_operator() -> bool:
+    return Tenant.objects.filter(id=current_tenant(), kind=Tenant.Kind.OPERATOR).exists()
 
 
 def say_unseen(form: Form, name: str, number: int) -> None:

@@ -8,6 +8,7 @@ from portal.web import (
     bulk_edits,
     catalogue,
     console_access,
+    console_serving,
     console_tenants,
     console_ticket,
     devices,
@@ -277,6 +278,13 @@ urlpatterns: list[URLPattern] = [
     path("settings/privacy", privacy.privacy, name="privacy"),
     path("operations", queue.queue_list, name="queue"),
     path("operations/tenants", console_tenants.console_tenants, name="console-tenants"),
+    path("operations/serving", console_serving.serving_list, name="console-serving"),
+    path("operations/serving/<uuid:tenant_id>/add", console_serving.serving_begin, name="console-serve"),
+    path(
+        "operations/serving/<uuid:tenant_id>/people/<uuid:user_id>/end",
+        console_serving.serving_end,
+        name="console-serving-end",
+    ),
     path(
         "operations/tenants/<uuid:tenant_id>/access",
         console_access.console_break_glass,

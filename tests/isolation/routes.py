@@ -218,6 +218,9 @@ PAGES = {
 CONSOLE = {
     "portal:queue": reads("queue.work"),
     "portal:console-tenants": reads("queue.work"),
+    "portal:console-serving": reads("tenants.delegate"),
+    "portal:console-serve": form("tenants.delegate", tenant_id="tenant"),
+    "portal:console-serving-end": form("tenants.delegate", tenant_id="tenant", user_id="served_by"),
     "portal:console-ticket": reads("queue.work", incident_id="incident"),
     "portal:queue-preview": reads("queue.work", incident_id="incident"),
     "portal:console-break-glass": form("queue.work", tenant_id="tenant"),

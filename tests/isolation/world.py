@@ -76,6 +76,8 @@ def build(*, at: datetime) -> World:
     operator = make_operator("Operations of the matrix", at=at)
     agents = {role.key: make_agent(operator, [own.tenant], role.key, at=at) for role in OPERATOR_ROLES}
     own.operators = agents
+    own.ids["served_by"], foreign.ids["served_by"] = agents["soc_agent"].id, new_id()
+    make_agent(operator, [], at=at)  # who may yet serve
     return World(own, foreign, agents)
 
 

@@ -3,10 +3,13 @@
 manage.py organisation add "Halden Group" --time-zone Europe/Oslo --administrator ingrid@halden.example
 manage.py organisation add "Northwind AV" --kind partner --domain northwind.example --administrator …
 manage.py organisation serve "Halden Group" mina.okafor@operations.example
+manage.py organisation unserve "Halden Group" mina.okafor@operations.example
+manage.py organisation end-person mina.okafor@operations.example
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -18,9 +21,11 @@ from fleet import room_groups
 from foundation import clock
 from foundation.context import tenant
 from foundation.errors import DomainError
-from tenancy import invitations
-from tenancy.models import Membership, Role, Tenant, User
-from tenancy.tenants import add_person, create_tenant
+from portal.sign_in import sessions
+from tenancy import invitations, people, serving
+from tenancy.errors import Missing
+from tenancy.models import Role, Tenant, User
+from tenancy.tenants import create_tenant, person_in
 from updates import rings
 
 FIRST_ROLE = {
@@ -31,7 +36,7 @@ FIRST_ROLE = {
 
 
 class Command(BaseCommand):
-    help = "Add an organisation and invite its first administrator, or let an operator serve a customer."
+    help = "Add an organisation and invite its first administrator; begin and end who serves a customer; end a person."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -49,11 +54,18 @@ class Command(BaseCommand):
         serve = actions.add_parser("serve", help="let one of an operator's people serve a customer")
         serve.add_argument("customer", help="its name")
         serve.add_argument("email")
+        unserve = actions.add_parser("unserve", help="somebody no longer serves a customer, at once")
+        unserve.add_argument("customer", help="its name")
+        unserve.add_argument("email")
+        ended = actions.add_parser(
+            "end-person", help="somebody leaves their organisation, and what they serve"
+        )
+        ended.add_argument("email")
 
     def handle(self, *args: Any, **given: Any) -> None:
         try:
             with transaction.atomic():
-                said = self._add(**given) if given["action"] == "add" else self._serve(**given)
+                said = self._actions()[given["action"]](**given)
         except DomainError as error:
             raise CommandError(error.message) from error
         self.stdout.write(said)
@@ -88,12 +100,47 @@ class Command(BaseCommand):
             )
         return f"{made.name} added; {invited.email} is invited as {role.name}."
 
+    def _actions(self) -> dict[str, Callable[..., str]]:
+        return {
+            "add": self._add,
+            "serve": self._serve,
+            "unserve": self._unserve,
+            "end-person": self._end_person,
+        }
+
     def _serve(self, *, customer: str, email: str, **_: Any) -> str:
-        found = list(Tenant.objects.filter(name=customer, kind=Tenant.Kind.CUSTOMER)[:2])
-        if len(found) != 1:
-            raise CommandError(f"There is {'no' if not found else 'more than one'} customer {customer}.")
-        user = User.objects.filter(email=email.strip().lower()).select_related("home").first()
-        if user is None or user.home.kind != Tenant.Kind.OPERATOR:
-            raise CommandError(f"{email} is nobody of an operator.")
-        add_person(user, to=found[0], role="", kind=Membership.Kind.OPERATOR, at=clock.now())
-        return f"{user.name} serves {found[0].name}."
+        served, user = _customer(customer), _user(email)
+        serving.begin(user, served, at=clock.now())
+        return f"{user.name} serves {served.name}."
+
+    def _unserve(self, *, customer: str, email: str, **_: Any) -> str:
+        served, user = _customer(customer), _user(email)
+        try:
+            serving.end(user, served, at=clock.now())
+        except Missing as error:
+            raise CommandError(f"{user.name} does not serve {served.name}.") from error
+        return f"{user.name} no longer serves {served.name}."
+
+    def _end_person(self, *, email: str, **_: Any) -> str:
+        user, at = _user(email), clock.now()
+        with tenant(user.home_id):
+            person = person_in(user.home_id, user.id)
+            if person is None:
+                raise CommandError(f"{user.name} has left {user.home.name} already.")
+            people.end(person.id, at=at)
+        sessions.end_all(user)
+        return f"{user.name} has left {user.home.name}."
+
+
+def _customer(name: str) -> Tenant:
+    found = list(Tenant.objects.filter(name=name, kind=Tenant.Kind.CUSTOMER)[:2])
+    if len(found) != 1:
+        raise CommandError(f"There is {'no' if not found else 'more than one'} customer {name}.")
+    return found[0]
+
+
+def _user(email: str) -> User:
+    found = User.objects.filter(email=email.strip().lower()).select_related("home").first()
+    if found is None:
+        raise CommandError(f"There is nobody with the address {email}.")
+    return found
