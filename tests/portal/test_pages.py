@@ -339,7 +339,9 @@ def test_an_unenrolled_device_ends_its_tickets_and_frees_its_room(manager, halde
     with tenant(halden.id):
         assert the_incident(device).state == Incident.State.RESOLVED
     assert manager.post(reverse("portal:room-retire", args=[room.id])).status_code == 302
-    assert manager.get(reverse("portal:room-detail", args=[room.id])).status_code == 404
+    gone = manager.get(reverse("portal:room-detail", args=[room.id]))
+    assert "retired" in text_of(gone).lower()  # its history stays
+    assert room.name not in manager.get(reverse("portal:room-list")).content.decode()
 
 
 # Enrollment ----------------------------------------------------------------------------------------------------
