@@ -18,7 +18,7 @@ from foundation.context import current_tenant
 from foundation.errors import NotValid, violated_constraint
 from tenancy import audit
 
-MOST_ROWS = 2_000  # of a customer: look-ups read them without an index
+MOST_ROWS = 1_000  # of a customer: look-ups read them without an index
 MOST_NAMES = 20
 _REQUIRED = ("make", "model", "kind", "platform")
 
