@@ -15,6 +15,7 @@ from portal.paging import keyset_page
 from portal.web import choices
 from portal.web.listing import Asked, views_of
 from portal.web.room_detail import KINDS, PERIPHERALS
+from portal.web.standings import standings_of
 
 PAGE = 50
 STATUSES = {  # tone and label
@@ -59,8 +60,12 @@ def device_list(request: TenantRequest) -> HttpResponse:
     )
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
+    standings = standings_of(page)
     context = {
-        "rows": [(row, KINDS[row.kind], *_status(row)) for row in page],
+        "rows": [
+            (row, KINDS[row.kind], *_status(row), standing)
+            for row, standing in zip(page, standings, strict=True)
+        ],
         "page": page,
         "asked": asked,
         "views": views_of(request, asked),
@@ -90,8 +95,9 @@ def peripheral_list(request: TenantRequest) -> HttpResponse:
     )
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
+    standings = standings_of(page)
     context = {
-        "rows": [(row, *kind_of(row.kind)) for row in page],
+        "rows": [(row, *kind_of(row.kind), standing) for row, standing in zip(page, standings, strict=True)],
         "page": page,
         "asked": asked,
         "views": views_of(request, asked),

@@ -10,7 +10,6 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from fleet import assets, catalog, days, expectations, group_rules, inventory, licences
-from fleet.catalog import Assessment
 from fleet.models import Device, Peripheral, Room, RoomGroup
 from foundation import clock
 from incidents import room_scores, signal_values
@@ -19,8 +18,7 @@ from portal import htmx
 from portal.access import TenantRequest, principal_of, requires
 from portal.web import activity, asset_pages, signals
 from portal.web.rooms import day_letter
-from portal.web.words import CATALOGUE_VERDICTS
-from updates.versions import NotAVersion, Scheme, compare
+from portal.web.standings import standings_of
 
 KINDS = {"room_system": "Room system", "video_bar": "Video bar", "console": "Touch console", "panel": "Panel"}
 PERIPHERALS = {
@@ -73,12 +71,7 @@ def room_detail(request: TenantRequest, room_id: UUID) -> HttpResponse:
         .filter(device_id__in=[device.id for device in devices])
         .order_by("kind", "make", "model", "id")
     )
-    platforms = {device.id: device.platform for device in devices}
-    things = [catalog.of_device(device) for device in devices]
-    things += [catalog.of_peripheral(each, platform=platforms[each.device_id]) for each in peripherals]
-    firmware = [*("" for _ in devices), *(each.firmware for each in peripherals)]
-    found = catalog.assess(things, on=clock.now().date())
-    standings = [Standing.of(each, held) for each, held in zip(found, firmware, strict=True)]
+    standings = standings_of([*devices, *peripherals], {device.id: device for device in devices})
     context = {
         "room": room,
         "former": room.retired_at is not None,
@@ -137,38 +130,6 @@ def _groups(room: Room) -> list[tuple[RoomGroup, str]]:
     found = group_rules.memberships(room.id)
     names = group_rules.place_names(each.clauses for each in found)
     return [(each.group, group_rules.sentence(each.clauses, names)) for each in found]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the catalogue says of one thing, for templates/catalogue/_standing.html."""
-
-    tone: str
-    label: str
-    reason: str
-    row_id: UUID | None
-
-    @classmethod
-    def of(cls, assessment: Assessment, firmware: str = "") -> Standing:
-        row = assessment.row
-        good = row.good_firmware if row else ""
-        reason = " ".join(filter(None, (assessment.reason, _firmware(firmware, good))))
-        return cls(*CATALOGUE_VERDICTS[assessment.verdict], reason, row.id if row else None)
-
-
-def _firmware(held: str, good: str) -> str:
-    """Compared where both are plain numbers; what a list writes in words is for people to compare."""
-    if not good:
-        return ""
-    try:
-        older = bool(held) and compare(Scheme.DOTTED, held, good) < 0
-    except NotAVersion:
-        older = False
-    return (
-        f"Its firmware {held} is older than {good}, which is known to be good."
-        if older
-        else f"Good firmware: {good}."
-    )
 
 
 @dataclass(frozen=True)

@@ -248,3 +248,11 @@ def test_an_operator_loads_a_file_of_rows_and_takes_it_back(now, tmp_path):
     for refused in (("remove", "ours"), ("remove", "greenroom"), ("load", str(tmp_path / "none.csv"))):
         with pytest.raises(CommandError):
             run(*refused)
+
+
+def test_devices_and_equipment_in_lists_say_whether_they_are_certified(customer, now):
+    room_with_everything(customer, now)
+    client = signed_in(customer, at=now)
+    assert "Found by make and model as Poly Studio X50." in client.get("/devices").content.decode()
+    equipment = client.get(reverse("portal:peripheral-list")).content.decode()
+    assert "Found by USB id as Jabra Speak 510." in equipment
