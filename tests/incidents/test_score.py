@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.models import RoomDay
@@ -54,6 +54,7 @@ def test_what_takes_points_and_how_many(facts, value, label):
     assert (found.value, found.label) == (value, label)
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         RoomFacts,
