@@ -146,9 +146,10 @@ def test_a_deep_page_starts_at_its_key_in_the_index(entered, at):
     place = make_place(at=at)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO fleet_room (id, tenant_id, place_id, name, resource_account, room_type, time_zone, expected,"
+            "INSERT INTO fleet_room (id, tenant_id, place_id, name, resource_account, room_type, licence, labels,"
+            " time_zone, expected,"
             " state, state_since, open_faults, open_warnings, suppressed_reason, version, created_at)"
-            " SELECT gen_random_uuid(), %s, %s, 'Room ' || lpad(n::text, 6, '0'), '', '', 'UTC', '{}', 'healthy', %s,"
+            " SELECT gen_random_uuid(), %s, %s, 'Room ' || lpad(n::text, 6, '0'), '', '', '', '{}', 'UTC', '{}', 'healthy', %s,"
             " 0, 0, '', 1, %s FROM generate_series(1, 4000) n ON CONFLICT DO NOTHING",
             [entered.id, place.id, at, at],
         )
