@@ -141,3 +141,18 @@ def test_the_api_takes_tells_and_filters_them(customer, at):
     ):
         refused = api.patch(path, wrong)
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, field)
+
+
+def test_the_list_of_rooms_filters_by_them_and_shows_them(customer, at):
+    now = clock.now()
+    with tenant(customer.id):
+        place = make_place(at=now)
+        make_room("Aurora", place=place, licence="pro", labels=["North wing"], at=now)
+        make_room("Bjerk", place=place, licence="basic", at=now)
+    client = Client()
+    client.force_login(make_person(customer, at=now).user)
+    for query in ("licence=pro", "label=north+wing", "label=North+Wing", "q=wing"):
+        shown = client.get(f"/rooms?{query}").content.decode()
+        assert "Aurora" in shown, query
+        assert "Bjerk" not in shown, query
+    assert "North wing" in client.get("/rooms").content.decode()
