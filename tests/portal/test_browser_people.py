@@ -11,7 +11,8 @@ from django.db import connections
 
 from foundation import clock
 from foundation.context import tenant
-from tenancy.models import Person, Tenant
+from foundation.ids import new_id
+from tenancy.models import Person, Tenant, User
 from tests.factories.incidents import make_incident
 from tests.factories.sign_in import totp
 from tests.factories.tenancy import PASSWORD, make_agent, make_customer, make_operator, make_person
@@ -126,13 +127,22 @@ def test_a_member_of_a_mapped_group_comes_in_with_microsoft(
     with standin.running(tmp_path_factory.mktemp("entra")) as entra:
         settings.ENTRA_URL, settings.GUARDED_CLIENT_CA = entra.url, str(entra.authority)
         settings.GREENROOM_URL = portal
-        entra.is_person(email="ola.hansen@example.com", name="Ola Hansen", groups=[FIELD_GROUP])
-        groups = {FIELD_GROUP: "site_technician"}
-        beside(lambda: connect(entra, customer, at=clock.now(), groups=groups))
+        domain = f"halden-{new_id().hex[-8:]}.example"  # nobody else's, whatever other tests have left
+        entra.is_person(email=f"ola.hansen@{domain}", name="Ola Hansen", groups=[FIELD_GROUP])
+
+        def prepare() -> None:
+            member = make_person(customer, at=clock.now())
+            User.objects.filter(id=member.user_id).update(email=f"kari@{domain}")
+            with tenant(customer.id):
+                Person.objects.for_tenant(customer).filter(id=member.id).update(email=f"kari@{domain}")
+            groups = {FIELD_GROUP: "site_technician"}
+            connect(entra, customer, at=clock.now(), groups=groups, domains=[domain])
+
+        beside(prepare)
         page = stranger(browser, ignore_https_errors=True)  # the stand-in's own authority
         page.goto(f"{portal}/rooms")
         page.click("a:has-text('Sign in with Microsoft')")
-        page.fill("[name=email]", "ola.hansen@example.com")
+        page.fill("[name=email]", f"ola.hansen@{domain}")
         page.click("button:has-text('Go on')")
         page.click("a:has-text('Continue to Microsoft')")
         page.wait_for_selector("h1:has-text('Rooms')")

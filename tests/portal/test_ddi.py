@@ -211,7 +211,8 @@ def test_a_gateway_token_registers_a_device_nobody_knows_which_then_waits(custom
             "onboarding",
             "new-box",
         )
-    wrong = Client(headers={"Authorization": "GatewayToken grek_nonsense"})
+    # At an address of its own: failures are counted by address.
+    wrong = Client(headers={"Authorization": "GatewayToken grek_nonsense"}, REMOTE_ADDR="198.51.100.90")
     assert wrong.get("/DEFAULT/controller/v1/new-box").status_code == 401
 
 
