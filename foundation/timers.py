@@ -91,7 +91,7 @@ def _fire_together(handler: Together, many: list[Timer], *, at: datetime) -> boo
         with transaction.atomic():
             own.delete()
             handler(many, at)
-    except Exception:
+    except Exception:  # whatever one of them does, the others are due: each is tried alone
         log.exception("%d timers %s failed together; they are fired one by one", len(many), many[0].kind)
         return False
     return True
@@ -103,7 +103,7 @@ def _fire(handler: Handler, timer: Timer, *, at: datetime) -> int:
         with transaction.atomic():
             own.delete()  # first, so that the handler may set it again
             handler(timer, at)
-    except Exception:
+    except Exception:  # a handler's fault must not stop the timers behind it
         log.exception("Timer %s of %s failed; it is tried again", timer.kind, timer.subject)
         own.update(due_at=at + RETRY_AFTER)
         return 0

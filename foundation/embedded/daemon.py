@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Daemon:
+class Daemon(ABC):
     """One server. Subclasses say how it is prepared, called, greeted and asked to stop."""
 
     name: str
@@ -40,17 +41,17 @@ class Daemon:
         """The folder the running server has as its working directory: by it we know our own."""
         return self.folder
 
+    @abstractmethod
     def prepare(self) -> None:
         """Make data and configuration; may be repeated after any interruption."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> list[str | Path]:
         """The command line of the server."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether the server answers to our name and password."""
-        raise NotImplementedError
 
     # -- life ------------------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ import json
 import re
 import tempfile
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from typing import IO, Any
 from uuid import UUID
@@ -35,21 +36,19 @@ _SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
-class Format:
+class Format(ABC):
     """How a table is written. `name` is also the end of the file's name."""
 
     name: str
     kind: files.FileKind
 
+    @abstractmethod
     def part(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, first: bool) -> bytes:
         """Up to ROWS_A_PART rows. `first`: nothing was written before."""
-        raise NotImplementedError
 
-    @contextmanager
-    def whole(self, columns: Sequence[str], parts: Sequence[StoredFile]) -> Iterator[IO[bytes]]:
+    @abstractmethod
+    def whole(self, columns: Sequence[str], parts: Sequence[StoredFile]) -> AbstractContextManager[IO[bytes]]:
         """The finished file as a stream, from the parts that were not empty, in order."""
-        raise NotImplementedError
-        yield
 
 
 class Csv(Format):

@@ -53,7 +53,7 @@ def read_xlsx(source: IO[bytes]) -> Generator[TableRow]:
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # of zipfile: a way of packing it does not know
         RuntimeError,
         OSError,
     ) as error:

@@ -92,7 +92,7 @@ class Ingest:
             answer = answers.bad_body(error)
         except (Away, Refused):
             answer = answers.unavailable()
-        except Exception:
+        except Exception:  # the outermost layer: the device is told to come again, the log says why
             reference = secrets.token_hex(8)
             log.exception("A request failed (%s)", reference)
             answer = answers.internal_error(reference)

@@ -83,7 +83,7 @@ class Fleet:
             except Refused as error:
                 log.warning("Gone: %s", error)
                 return
-            except Exception:
+            except Exception:  # one device's fault must not end the whole simulated fleet
                 log.exception("A simulated device failed")
                 wait = 60.0
             with lock:
