@@ -101,7 +101,7 @@ def _polls() -> list[Row]:
     with tenant(owner.id):
         [device] = make_fleet(rings_of={"General": 1}, at=at)["General"]
         token = credentials.issue(device, public_key=None, at=at)
-    client = Client(headers={"Authorization": f"TargetToken {token.text}"})
+    client = Client(headers={"Authorization": f"TargetToken {token.text}"}, SERVER_NAME="localhost")
     address = f"/DEFAULT/controller/v1/{device.id}"
 
     def poll() -> Any:

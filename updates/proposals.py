@@ -13,10 +13,13 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.db import connection
+
 from fleet import scope
 from fleet.models import Device, Room
 from foundation.context import current_tenant
 from foundation.errors import NotValid
+from foundation.ids import new_id
 from tenancy import audit
 from tenancy.models import Person, Tenant
 from updates import planning, releases, rings, rollouts, targets
@@ -42,6 +45,16 @@ class Candidate:
     model: str
     version: str
     left_out: str  # why, "" where it is in
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What becomes of a candidate: its ring's stage and night, or why it is left out."""
+
+    candidate: Candidate
+    stage_id: UUID | None
+    night: date | None
+    left_out: str
 
 
 def propose(
@@ -147,34 +160,52 @@ def plan(row: Rollout, stages: Sequence[RolloutStage], found: Sequence[Candidate
         if stage is not None and each.room_id is not None and not each.left_out:
             rooms[stage.id].add(RoomOfRing(each.room_id, each.building))
     nights = {stage.id: planning.spread(rooms[stage.id], stage.rollout_days) for stage in stages}
-    made: list[RolloutTarget] = []
+    made: list[Planned] = []
     counted: Tally[UUID] = Tally()
     for each in found:
         stage, out = where[each.device_id], each.left_out
         if not out and stage is None:
             out = "ring_left_out" if each.room_id in ring_of else "no_room"
-        target = RolloutTarget(
-            tenant_id=row.tenant_id,
-            rollout_id=row.id,
-            stage_id=stage.id if stage else None,
-            device_id=each.device_id,
-            room_id=each.room_id,
-            model=each.model,
-            building=each.building,
-            before=each.version,
-            changed_at=at,
-            state=TargetState.NOT_REQUIRED if out else TargetState.SCHEDULED,
-            reason=out,
-            ended_at=at if out else None,
-        )
+        night = None
         if not out and stage is not None and each.room_id is not None:
-            target.night = planning.night(stage.starts_on, nights[stage.id][each.room_id])
+            night = planning.night(stage.starts_on, nights[stage.id][each.room_id])
             counted[stage.id] += 1
-        made.append(target)
-    RolloutTarget.objects.for_tenant(row.tenant_id).bulk_create(made, batch_size=AT_ONCE)
+        made.append(Planned(each, stage.id if stage else None, night, out))
+    for start in range(0, len(made), AT_ONCE):
+        _insert(row, made[start : start + AT_ONCE], at=at)
     for stage in stages:
         stage.scheduled = counted[stage.id]
         RolloutStage.objects.for_tenant(row.tenant_id).filter(id=stage.id).update(scheduled=counted[stage.id])
+
+
+def _insert(row: Rollout, planned: Sequence[Planned], *, at: datetime) -> None:
+    """Targets by columns: through models the same 20,000 rows take three times as long."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO updates_rollouttarget (tenant_id, rollout_id, changed_at, detail, tries, forced, catch_up, "
+            "id, device_id, room_id, stage_id, building, model, before, night, reason, state, ended_at) "
+            "SELECT %s, %s, %s, '', 0, '', false, planned.* FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], "
+            "%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::date[], %s::text[], %s::text[], %s::timestamptz[]) "
+            "AS planned",
+            [
+                *(row.tenant_id, row.id, at),
+                [str(new_id()) for _ in planned],
+                [_key(each.candidate.device_id) for each in planned],
+                [_key(each.candidate.room_id) for each in planned],
+                [_key(each.stage_id) for each in planned],
+                [_key(each.candidate.building) for each in planned],
+                [each.candidate.model for each in planned],
+                [each.candidate.version for each in planned],
+                [each.night for each in planned],
+                [each.left_out for each in planned],
+                [TargetState.NOT_REQUIRED if each.left_out else TargetState.SCHEDULED for each in planned],
+                [at if each.left_out else None for each in planned],
+            ],
+        )
+
+
+def _key(value: UUID | None) -> str | None:
+    return str(value) if value is not None else None
 
 
 def left_out(row: Rollout) -> dict[str, int]:
