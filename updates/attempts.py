@@ -438,7 +438,7 @@ def _tell_gates(attempt: Attempt, *, succeeded: bool) -> None:
     if target.stage_id is None:
         return
     rows = RolloutGate.objects.for_tenant(attempt.tenant_id)
-    for model in ("", target.model):
+    for model in sorted({"", target.model}):
         row, _ = rows.get_or_create(stage_id=target.stage_id, model=model)
         row = rows.select_for_update(no_key=True).get(id=row.id)
         gate = FailureGate(row.reported, row.failed, row.score, row.tripped).after([succeeded])

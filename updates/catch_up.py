@@ -67,7 +67,7 @@ def _take_in(row: Rollout, *, at: datetime) -> int:
         for device_id, each in fits.items()
         if device_id in there
         and device_id not in away
-        and _comes_back(each, there[device_id][1], there[device_id][2])
+        and _comes_back(row.release, each, there[device_id][1], there[device_id][2])
     ]
     if not new and not back:
         return 0
@@ -91,10 +91,13 @@ def _away(tenant_id: UUID, device_ids: list[UUID]) -> set[UUID]:
     return set(rows.values_list("id", flat=True))
 
 
-def _comes_back(each: Candidate, state: str, reason: str) -> bool:
+def _comes_back(release: Release, each: Candidate, state: str, reason: str) -> bool:
     """Had it and tells an older version again; or was out for a reason that is over."""
     if state == TargetState.SUCCEEDED:
-        return each.version != ""
+        try:
+            return versions.compare(Scheme(release.scheme), each.version, release.version) < 0
+        except NotAVersion:  # what cannot be read tells nothing: it would be updated for ever
+            return False
     return state in (TargetState.NOT_REQUIRED, TargetState.SKIPPED) and reason in COMES_BACK
 
 

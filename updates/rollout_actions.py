@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import DateField, ExpressionWrapper, F
+from django.db.models import DateField, Exists, ExpressionWrapper, F, OuterRef, Q
 
 from fleet import scope, validation
 from fleet.errors import ChangedMeanwhile, Missing
@@ -22,7 +22,7 @@ from tenancy.models import Person
 from updates import attempts, proposals, releases, rollout_ends, rollout_progress, rollouts, targets, versions
 from updates.attempts import Withdrawn
 from updates.errors import NotNow
-from updates.models import Release, Rollout, RolloutGate, RolloutStage, RolloutTarget
+from updates.models import Attempt, Release, Rollout, RolloutGate, RolloutStage, RolloutTarget
 from updates.rollouts import Event
 from updates.states import RolloutState, StageState, TargetState
 from updates.versions import Scheme
@@ -142,7 +142,7 @@ def resume(rollout_id: UUID, *, revision: int | None = None, at: datetime) -> Ro
         stage.state = StageState.TESTING if stage.installed_at is not None else StageState.IN_PROGRESS
         stage.failed_accepted, stage.reason = stage.failed, ""
         stage.save()
-    rollout_progress.end_paused(row, at=at)
+    rollout_ends.end_paused(row, at=at)
     return _saved(row, "rollout.resume", at=at)
 
 
@@ -151,7 +151,6 @@ def cancel(rollout_id: UUID, *, reason: str, revision: int | None = None, at: da
     row = _held(rollout_id, "Cancelling a rollout", revision)
     said = validation.one_line(reason, "reason", at_most=200)
     withdrawn = rollout_ends.end(row, Event.CANCEL, reason=said, at=at)
-    rollout_progress.end_paused(row, at=at)
     after = {"reason": said, "past_return": withdrawn.past}
     audit.record("rollout.cancel", row, tenant_id=row.tenant_id, at=at, after=after)
     return Stopped(row, withdrawn)
@@ -165,7 +164,6 @@ def deprecate_release(release_id: UUID, *, reason: str, withdraw: bool = False, 
             continue
         held = _held(each.id, "Ending a rollout", None)
         rollout_ends.end(held, Event.DEPRECATE, reason=row.deprecated_reason, at=at)
-        rollout_progress.end_paused(held, at=at)
         after = {"state": held.state, "reason": held.reason}
         audit.record("rollout.end", held, tenant_id=row.tenant_id, at=at, after=after)
     return row
@@ -234,7 +232,13 @@ def roll_back(
     proposals.require_file(back)
     if back.name != row.release.name or _order(back, row.release) >= 0:
         raise NotValid(f"Choose an earlier release of {row.release.name}.", field="release")
-    updated = RolloutTarget.objects.for_tenant(row.tenant_id).filter(rollout=row, state=TargetState.SUCCEEDED)
+    # Those that failed their proof run the new version too, and need the old one most.
+    tried = Attempt.objects.for_tenant(row.tenant_id).filter(
+        target_id=OuterRef("id"), installed_at__isnull=False
+    )
+    updated = RolloutTarget.objects.for_tenant(row.tenant_id).filter(
+        Q(state=TargetState.SUCCEEDED) | (Q(state=TargetState.FAILED) & Exists(tried)), rollout=row
+    )
     stages = rollout_progress.stages_of(row)
     of = _stage(row, ring_id) if ring_id is not None else None
     if of is not None:
@@ -341,6 +345,8 @@ def _again(row: Rollout, *, at: datetime) -> None:
     """A rollout that was through goes on for one more room. Raises NotNow. Not saved."""
     if row.state == RolloutState.PAUSED:
         raise NotNow("It is paused. Resume it first.")
+    if row.release.state == Release.State.DEPRECATED:
+        raise NotNow(f"{row.release} is deprecated.")
     row.state = rollouts.after(RolloutState(row.state), Event.AGAIN)
     row.ended_at, row.due_at = None, at
 

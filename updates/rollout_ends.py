@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from fleet import faults
+from fleet.models import Device
 from tenancy import audit
 from updates import attempts, rollouts, targets, versions
 from updates.attempts import Withdrawn
@@ -15,7 +17,7 @@ from updates.rollouts import Event
 from updates.states import ENDED_ROLLOUTS, RolloutState, TargetState
 from updates.versions import Scheme
 
-AT_ONCE = 2_000
+UPDATE_PAUSED = "update_paused"  # type of the ticket
 
 
 def end(row: Rollout, event: Event, *, reason: str, at: datetime) -> Withdrawn:
@@ -38,7 +40,16 @@ def end(row: Rollout, event: Event, *, reason: str, at: datetime) -> Withdrawn:
         reason=why,
         forced="",
     )
+    end_paused(row, at=at)
     return attempts.withdraw(row, at=at)
+
+
+def end_paused(row: Rollout, *, at: datetime) -> None:
+    rows = Device.objects.for_tenant(row.tenant_id).filter(
+        faults__kind=UPDATE_PAUSED, faults__subject=str(row.id), faults__ended_at=None
+    )
+    for device in rows:
+        faults.end_fault(device, UPDATE_PAUSED, at=at, subject=str(row.id))
 
 
 def supersede_older(row: Rollout, *, at: datetime) -> None:
@@ -52,7 +63,8 @@ def supersede_older(row: Rollout, *, at: datetime) -> None:
     scheme = Scheme(release.scheme)
     older = [each for each in same if versions.compare(scheme, each.version, release.version) < 0]
     running = Rollout.objects.for_tenant(row.tenant_id).filter(release__in=older, kind=Rollout.Kind.INSTALL)
-    for other in running.exclude(state__in=ENDED_ROLLOUTS).select_related("release").order_by("id"):
+    going_on = running.exclude(state__in=ENDED_ROLLOUTS).select_related("release")
+    for other in going_on.select_for_update(no_key=True, of=("self",)).order_by("id"):
         reason = f"{release} is rolled out instead."
         end(other, Event.DEPRECATE, reason=reason, at=at)
         audit.record(

@@ -24,6 +24,7 @@ from updates.gates import Health, Verdict
 from updates.models import Attempt, Rollout, RolloutGate, RolloutStage, RolloutTarget
 from updates.readiness import OS_SIGNALS, Readiness
 from updates.rings import Windows
+from updates.rollout_ends import UPDATE_PAUSED
 from updates.rollouts import Change, Counts, Stage, Standing
 from updates.states import ENDED_ROLLOUTS, RolloutState, StageState, TargetState
 from updates.windows import open_night
@@ -32,7 +33,6 @@ EVERY = timedelta(seconds=15)  # while a device is under way
 SELDOM = timedelta(minutes=1)  # while rooms wait for their hours, or a ring is tested
 SCANNED = 5_000  # waiting devices looked at in one go
 NIGHTS = 3  # so many nights a device that cannot be reached is waited for
-UPDATE_PAUSED = "update_paused"  # type of the ticket
 
 
 def advance(rollout_id: UUID, tenant_id: UUID, *, at: datetime) -> bool:
@@ -172,14 +172,6 @@ def raise_paused(row: Rollout, stage: RolloutStage | None, *, at: datetime) -> N
     evidence = {"rollout": str(row.id), "release": str(row.release), "reason": row.reason}
     summary = f"The rollout of {row.release} is paused: {row.reason}"
     faults.raise_fault(shown.device, UPDATE_PAUSED, summary, at=at, subject=str(row.id), evidence=evidence)
-
-
-def end_paused(row: Rollout, *, at: datetime) -> None:
-    rows = Device.objects.for_tenant(row.tenant_id).filter(
-        faults__kind=UPDATE_PAUSED, faults__subject=str(row.id), faults__ended_at=None
-    )
-    for device in rows:
-        faults.end_fault(device, UPDATE_PAUSED, at=at, subject=str(row.id))
 
 
 def _postpone(row: Rollout, stage: RolloutStage, *, at: datetime) -> None:

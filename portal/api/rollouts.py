@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import clock
-from portal.api.fields import Id, Input, Text, Whole, Word
+from portal.api.fields import Flag, Id, Input, Text, Whole, Word
 from portal.api.filters import Filters, UUIDFilter, any_of
 from portal.api.releases import etag, wanted_revision
 from portal.api.resources import Resource
@@ -49,6 +49,7 @@ class RolloutSerializer(serializers.Serializer[Rollout]):
     stopped_by_gate = serializers.BooleanField()
     starts_on = serializers.DateField(help_text="The first night, in the time of each room.")
     health_minutes = serializers.IntegerField()
+    needs_consent = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     approved_at = serializers.DateTimeField(allow_null=True)
     started_at = serializers.DateTimeField(allow_null=True)
@@ -89,6 +90,7 @@ class RolloutInput(Input):
     )
     rings = serializers.ListField(required=False, child=Id(), max_length=9, help_text="All where left out.")
     health_minutes = Whole(required=False)
+    needs_consent = Flag(required=False, help_text="Update clients that can are asked before they begin.")
 
 
 class RolloutReasonInput(Input):
@@ -150,6 +152,7 @@ class Rollouts(Resource):
                 starts_on=values.get("starts_on"),
                 ring_ids=values.get("rings"),
                 health_minutes=values.get("health_minutes", proposals.HEALTH_MINUTES),
+                needs_consent=values.get("needs_consent", False),
                 by=by,
                 at=clock.now(),
             )

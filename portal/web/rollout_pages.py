@@ -91,6 +91,10 @@ class NewForm(Form):
         label="Healthy for so many minutes", initial=10, help_text="On the new version; then it succeeded."
     )
 
+    needs_consent = forms.BooleanField(
+        label="Ask on the device first", required=False, help_text="Where its update client can ask."
+    )
+
     def __init__(self, *args: Any, tenant_id: UUID, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         offered = Release.objects.for_tenant(tenant_id).offered().exclude(artifacts=None)
@@ -371,6 +375,7 @@ def rollout_new(request: TenantRequest) -> HttpResponse:
                 starts_on=data["starts_on"],
                 ring_ids=[UUID(key) for key in data["rings"]],
                 health_minutes=data["health_minutes"],
+                needs_consent=data["needs_consent"],
                 by=principal_of(request).person,
                 at=clock.now(),
             )

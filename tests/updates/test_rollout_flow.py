@@ -28,7 +28,7 @@ from tests.factories.updates import (
 )
 from updates import attempts, catch_up, proposals, releases, rings, rollout_actions, rollout_progress
 from updates.errors import AttemptEnded, NoFile, NotNow, ReleaseDeprecated
-from updates.models import Attempt, Ring, Rollout, RolloutStage, RolloutTarget
+from updates.models import Attempt, Ring, Rollout, RolloutGate, RolloutStage, RolloutTarget
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NIGHT = datetime(2026, 11, 25, 0, 0, tzinfo=UTC)  # 01:00 in Oslo
@@ -441,6 +441,61 @@ def test_a_newer_release_ends_the_rollout_of_the_one_before(trying, at):
     assert (row.state, target_of(row, attempt.device).state) == ("deprecated", "skipped")
     [offered] = open_attempts(look(newer, at=NIGHT + 2 * MINUTE))
     assert offered.device_id == attempt.device_id
+
+
+def test_what_failed_its_proof_runs_the_new_version_and_is_rolled_back_too(trying):
+    row, attempt = trying
+    succeed(attempt, at=NIGHT)
+    Room.objects.for_tenant(row.tenant_id).update(open_faults=2)
+    look(row, at=NIGHT + HOUR)
+    look(row, at=NIGHT + HOUR + 10 * MINUTE)
+    assert target_of(row, attempt.device).reason == "unhealthy"
+    [before] = rollout_actions.previous(rollout_actions.rollout(row.id))
+    back = rollout_actions.roll_back(row.id, to_release_id=before.id, reason="Echo", at=NIGHT + 2 * HOUR)
+    [offered] = open_attempts(look(back, at=NIGHT + 2 * HOUR))
+    assert (offered.device_id, offered.release.version) == (attempt.device_id, "5.4.211")
+
+
+def test_a_release_that_is_deprecated_is_not_tried_again(trying):
+    row, attempt = trying
+    fail(attempt, at=NIGHT)
+    look(row, at=NIGHT + HOUR)
+    rollout_actions.deprecate_release(row.release_id, reason="Echo", at=NIGHT + HOUR)
+    target = target_of(row, attempt.device)
+    for again in (
+        lambda: rollout_actions.retry_failed(row.id, at=NIGHT + HOUR),
+        lambda: rollout_actions.retry(row.id, target.id, at=NIGHT + HOUR),
+        lambda: rollout_actions.force(row.id, target.id, when="now", reason="Now", at=NIGHT + HOUR),
+    ):
+        with pytest.raises(NotNow):
+            again()
+
+
+def test_the_ticket_of_a_pause_ends_with_a_newer_release(trying, at):
+    row, attempt = trying
+    rollout_actions.pause(row.id, reason="Echo", at=NIGHT)
+    assert "update_paused" in faults_of(attempt.device)
+    make_running(make_release("5.4.219", critical=True, at=at), at=NIGHT + MINUTE)
+    assert "update_paused" not in faults_of(attempt.device)
+
+
+def test_a_version_nobody_can_read_is_installed_once(trying):
+    row, attempt = trying
+    succeed(attempt, at=NIGHT, version="5.4.218-custom")
+    look(row, at=NIGHT + 2 * MINUTE)
+    look(row, at=NIGHT + 13 * MINUTE)
+    assert target_of(row, attempt.device).state == "succeeded"
+    assert catch_up.catch_up(row.tenant_id, at=NIGHT + DAY) == 0
+
+
+def test_a_device_without_make_and_model_counts_once_at_the_gate(release, at):
+    make_fleet(rings_of={"Staging": 1}, at=at, make="", model="")
+    row = make_running(release, starts_on=at.date(), at=at)
+    [attempt] = open_attempts(look(row, at=NIGHT))
+    fail(attempt, at=NIGHT)
+    look(row, at=NIGHT + MINUTE)
+    gates = RolloutGate.objects.for_tenant(row.tenant_id).filter(stage__rollout=row)
+    assert [(gate.model, gate.reported, gate.failed) for gate in gates] == [("", 1, 1)]
 
 
 # Catching up ------------------------------------------------------------------------------------------------------
