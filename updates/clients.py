@@ -20,9 +20,15 @@ from updates.models import UpdateClient
 
 MOST_ATTRIBUTES = 100
 LONGEST = 128  # of a key and of a value
+LONGEST_NAME = 256
 MODES = ("merge", "replace", "remove")
 PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 AT_ONCE = 500
+
+
+def is_name(controller_id: str) -> bool:
+    """Whether a device may call itself so in the addresses it calls."""
+    return 0 < len(controller_id) <= LONGEST_NAME and PRINTABLE.fullmatch(controller_id) is not None
 
 
 def client_of(device: Device, controller_id: str, program: str, *, at: datetime) -> UpdateClient:

@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
+from rest_framework.exceptions import ParseError
 
 from enrollment import credentials, keys, nonces, registration
 from enrollment.hardware import described
@@ -35,6 +36,7 @@ from foundation.context import tenant
 from foundation.errors import Conflict, DomainError, NotFound, NotValid
 from portal.api import failed_attempts
 from portal.api.artifacts import deliver
+from portal.api.parsers import strict_json
 from portal.errors import problem, unavailable
 from portal.middleware.tenants import client_address
 from tenancy import audit
@@ -53,6 +55,7 @@ LARGEST_BODY_BYTES = 64_000
 MOST_HISTORY = 100
 CLOCK_HOLDS_S = 60.0
 JITTER_PCT = 10
+LONGEST_NUMBER = 10  # digits of a customer's number
 View = Callable[..., HttpResponseBase]
 
 
@@ -87,6 +90,8 @@ def device_view(*methods: str) -> Callable[[View], View]:
                 return problem(405, "Method not allowed", detail, headers={"Allow": ", ".join(methods)})
             if _accepts_only_cbor(request):
                 return problem(406, "Not acceptable", "JSON is served here.")
+            if not clients.is_name(controller_id):
+                return problem(400, "Not valid", "A device's name here has at most 256 printable characters.")
             try:
                 return _let_in(
                     request, tenant_name, controller_id, lambda caller: view(request, caller, **given)
@@ -144,9 +149,9 @@ def _is_named(tenant_id: UUID, name: str) -> bool:
     told = name.casefold()
     if told in (ANY_TENANT, str(tenant_id)):
         return True
-    return (
-        told.isascii() and told.isdigit() and Tenant.objects.filter(id=tenant_id, number=int(told)).exists()
-    )
+    if not (told.isascii() and told.isdigit() and len(told) <= LONGEST_NUMBER):
+        return False
+    return Tenant.objects.filter(id=tenant_id, number=int(told)).exists()
 
 
 def _caller(
@@ -265,9 +270,9 @@ def _body(request: HttpRequest) -> Any:
     if length.isdigit() and int(length) > LARGEST_BODY_BYTES:
         raise NotValid(f"The body is larger than {LARGEST_BODY_BYTES} bytes.")
     try:
-        return json.loads(request.read(LARGEST_BODY_BYTES + 1))
-    except (ValueError, RecursionError) as error:
-        raise NotValid("This is no JSON.") from error
+        return strict_json(request.read(LARGEST_BODY_BYTES + 1))
+    except ParseError as error:
+        raise NotValid(str(error.detail)) from error
 
 
 def _base(request: HttpRequest, caller: Caller) -> str:

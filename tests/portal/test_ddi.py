@@ -692,3 +692,36 @@ def test_nothing_here_redirects_or_shows_a_page(updater):
         assert "html" not in answer["Content-Type"]
     assert updater.send("post", "", {}).status_code == 405
     assert updater.get("/deploymentBase/2147483647").status_code == 404
+
+
+def test_garbage_is_refused_and_never_an_error_of_ours(offered):
+    number = number_of(offered)
+
+    def raw(method: str, path: str, body: bytes) -> int:
+        address = offered.base + path
+        send = getattr(offered.client, method)
+        return send(address, data=body, content_type="application/json", headers=offered.headers).status_code
+
+    feedback = f'{{"id": {number}, "status": {{"execution": "proceeding", "result": %s}}}}'
+    for method, path, body in (
+        ("put", "/configData", rb'{"data": {"a": "\ud800"}}'),
+        ("put", "/configData", rb'{"data": {"a": "\u0000"}}'),
+        ("put", "/installedBase", rb'{"name": "a\u0000", "version": "1"}'),
+        ("put", "/installedBase", rb'{"name": "\ud800", "version": "1"}'),
+        ("post", "/confirmationBase/activateAutoConfirm", rb'{"initiator": "\ud800"}'),
+        ("put", "/configData", b"[" * 30_000),
+        ("put", "/configData", b"\xff"),
+        (
+            "post",
+            f"/deploymentBase/{number}/feedback",
+            (feedback % '{"finished": "none", "progress": {"cnt": 1e999, "of": 1e999}}').encode(),
+        ),
+        ("post", f"/deploymentBase/{number}/feedback", (feedback % "null").encode()),
+    ):
+        assert 400 <= raw(method, path, body) < 500, (method, path, body)
+    for name in ("%00", "a" * 400, "%1b", "%ff" * 300):
+        answer = offered.client.get(f"/DEFAULT/controller/v1/{name}", headers=offered.headers)
+        assert 400 <= answer.status_code < 500, name
+    for customer in ("9" * 400, "%00", "%ff"):
+        answer = offered.client.get(f"/{customer}/controller/v1/x", headers=offered.headers)
+        assert 400 <= answer.status_code < 500, customer
