@@ -7,15 +7,19 @@ import re
 
 import structlog
 
+# A name of a secret, whatever stands before it (new_password, GREENROOM_SECRET_KEY), and what parts it from the value:
+# `=`, `:`, an encoded `=`, a comma of a pair; quotes may be escaped, and a value may stand in a list, as in a form's data.
+_NAMED = r"""[\w-]*(?:password|passwd|client_secret|secret_key|sessionid|csrftoken|csrfmiddlewaretoken)\d?"""
+_PARTED = r"""(?:\\?["'])?\s*(?:[:=,]|%3D)\s*[\[(]?\s*b?"""
 SECRETS = re.compile(
-    r"""(?ix)
-    (gr[a-z]{2}_[a-z0-9]{12}_)[\w-]{20,}                                    # our own keys, tokens and links
-    | (/sign-in/new-password/[0-9a-z]+-)[\w-]{12,}                            # links to a new password
-    | (\b(?:authorization|proxy-authorization|cookie|set-cookie)\b["']?\s*[:=]\s*["']?)[^"'\r\n]+
-    | (\bbearer\s+)[\w.~+/=-]{8,}
-    | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*(?P<quote>["']))(?:\\.|(?!(?P=quote))[^\r\n])+
-    | (\b(?:client_secret|password|passwd|secret_key)\b["']?\s*[:=]\s*)[^\s"'&,}]+
-    | (\b(?:postgres|postgresql|redis|rediss|smtp|smtps)://[^\s:@/]*:)[^\s@/]+(?=@)  # addresses with a password
+    rf"""(?ix)
+    (gr[a-z]{{2}}_[a-z0-9]{{12}}_)[\w-]{{20,}}                                 # our own keys, tokens and links
+    | (/sign-in/new-password/[0-9a-z]+-)[\w-]{{12,}}                         # links to a new password
+    | (\b(?:authorization|proxy-authorization|cookie|set-cookie){_PARTED}(?:\\?["'])?)[^"'\\\r\n]+
+    | (\bbearer\s+)[\w.~+/=-]{{8,}}
+    | ({_NAMED}{_PARTED}(?P<quote>\\?["']))(?:(?!(?P=quote))(?:\\.|[^\r\n]))+
+    | ({_NAMED}{_PARTED})[^\s"'\\&,;}}\])]+
+    | (\b[a-z][a-z0-9+.-]*://[^\s:@/]*:)[^\s@/]+(?=@)                        # addresses with a password
     """
 )
 HIDDEN = "[hidden]"

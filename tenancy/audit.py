@@ -61,7 +61,6 @@ ACTIONS = frozenset(
         "sign_out",
         "session.end",
         "access.denied",
-        "organisation.choose",
         "audit.export",
         "audit.download",
         "audit.drop",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from foundation.context import tenant
 from foundation.ids import made_at
 from tenancy.audit_chain import FIRST, link_hash
 from tenancy.models import AuditEvent, AuditSeal
+
+SHORTEST_KEEP = timedelta(days=180)  # the least that GREENROOM_AUDIT_KEEP_DAYS may be
 
 LINKS_AT_ONCE = 50
 SHOWN = 20  # of one kind of problem
@@ -36,19 +38,19 @@ class Verified:
     problems: tuple[Problem, ...]
 
 
-def verify(tenant_id: UUID, *, heads: Mapping[int, bytes]) -> Verified:
-    """`heads`: ends of the chain as kept outside the database, by number."""
+def verify(tenant_id: UUID, *, heads: Mapping[int, bytes], at: datetime) -> Verified:
+    """`heads`: ends of the chain as kept outside the database, by number. `at` is aware."""
     with tenant(tenant_id):
-        checker = _Checker(tenant_id, dict(heads))
+        checker = _Checker(tenant_id, dict(heads), at)
         problems = [*checker.walk(), *checker.strays()]
         return Verified(tenant_id, checker.links, checker.events, checker.waiting, tuple(problems))
 
 
 class _Checker:
-    def __init__(self, tenant_id: UUID, heads: dict[int, bytes]) -> None:
+    def __init__(self, tenant_id: UUID, heads: dict[int, bytes], at: datetime) -> None:
         self.tenant_id, self.heads = tenant_id, heads
         self.links = self.events = self.waiting = 0
-        self.dropped_before = _dropped_before(tenant_id)
+        self.dropped_before = _dropped_before(tenant_id, at)
 
     def walk(self) -> Iterator[Problem]:
         """Link by link: numbers, joints, rows, heads."""
@@ -121,11 +123,17 @@ _TWICE = (
 )
 
 
-def _dropped_before(tenant_id: UUID) -> date | None:
-    """Days before it are past their keep, as the log itself says."""
+def _dropped_before(tenant_id: UUID, at: datetime) -> date | None:
+    """Days before it are past their keep, as the log itself says: never younger than the shortest keep there is.
+
+    So an event that was slipped in to explain what is missing explains nothing of the last half year.
+    """
     events = AuditEvent.objects.for_tenant(tenant_id).filter(action="audit.drop", actor_kind="system")
     last = events.order_by("-id").first()
-    return date.fromisoformat((last.after or {})["before"]) if last else None
+    if last is None:
+        return None
+    said = date.fromisoformat((last.after or {})["before"])
+    return min(said, (min(made_at(last.id), at) - SHORTEST_KEEP).date())
 
 
 def _ask(statement: str, *parameters: UUID) -> list[tuple[Any, ...]]:

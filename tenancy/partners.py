@@ -258,6 +258,16 @@ def undelegate(grant_id: UUID, user: User, *, partner: Tenant, at: datetime) -> 
     _record_both("partner.undelegate", grant, at=at, of=user, by_partner=True)
 
 
+def end_all(user: User, *, at: datetime) -> None:
+    """Of somebody who leaves the partner: he works for none of its customers any more."""
+    rows = Membership.objects.filter(user=user, grant__partner_id=user.home_id).select_related(
+        "grant__partner"
+    )
+    for row in list(rows.order_by("tenant_id")):
+        assert row.grant is not None
+        undelegate(row.grant.id, user, partner=row.grant.partner, at=at)
+
+
 def delegated(grant: PartnerGrant) -> list[User]:
     """The partner's people who may act at the customer, by name."""
     users = Membership.objects.filter(grant=grant).values_list("user_id", flat=True)

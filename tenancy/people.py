@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from foundation.context import current_tenant
-from tenancy import administrators, assignments, audit, invitations, serving
+from tenancy import administrators, assignments, audit, invitations, partners, serving
 from tenancy.errors import Missing, Over
 from tenancy.models import (
     ApiToken,
@@ -33,7 +33,7 @@ def person(person_id: UUID) -> Person:
 
 def end(person_id: UUID, *, at: datetime) -> Person:
     """He may no longer enter; his roles, tokens and open invitations are gone with it. His name stays in what he did.
-    Somebody of an operator no longer serves any customer either.
+    Somebody of an operator no longer serves any customer either, somebody of a partner no longer works for any.
 
     Repeating it changes nothing. Raises Missing, LastAdministrator.
     """
@@ -44,6 +44,8 @@ def end(person_id: UUID, *, at: datetime) -> Person:
     user = User.objects.select_related("home").get(id=gone.user_id)
     if user.home_id == gone.tenant_id and user.home.kind == Tenant.Kind.OPERATOR:
         serving.end_all(user, at=at)
+    if user.home_id == gone.tenant_id:
+        partners.end_all(user, at=at)
     here = Membership.objects.filter(user_id=gone.user_id, tenant_id=gone.tenant_id)
     grant_id = here.values_list("grant_id", flat=True).first()  # the partner may not send them again
     here.delete()

@@ -55,7 +55,10 @@ class TenantMiddleware:
         elif request.user.is_authenticated:
             request.principal = _operator(request) if _on_console(request.path) else _member(request)
         if request.principal is None:
-            return self.get_response(request)
+            response = self.get_response(request)
+            if response.status_code == 403 and request.user.is_authenticated:
+                _note_refused_person(request)
+            return response
         return self._inside(request, request.principal)
 
     def _inside(self, request: Any, principal: Principal) -> HttpResponse:
@@ -77,6 +80,19 @@ class TenantMiddleware:
                         name=f"{request.method} {request.path}",
                     )
         return response
+
+
+def _note_refused_person(request: Any) -> None:
+    """Somebody known who may not come here as anybody, such as a customer's person on the console: in his home's log."""
+    user: User = request.user
+    with audit.acting(_actor(request, "person", user.id, user.name)), tenant(user.home_id):
+        audit.record(
+            "access.denied",
+            tenant_id=user.home_id,
+            at=clock.now(),
+            result="failed",
+            name=f"{request.method} {request.path}"[:200],
+        )
 
 
 def _on_console(path: str) -> bool:

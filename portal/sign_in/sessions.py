@@ -5,8 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 
+from foundation import clock
+from foundation.context import tenant
 from foundation.errors import NotFound
 from tenancy import audit
 from tenancy.models import Person, User
@@ -29,6 +34,7 @@ def end(user: User, session_id: int) -> None:
     if found is None:
         raise UnknownSession
     found.end()
+    _note(user, 1)
 
 
 def end_others(request: Any, user: User) -> int:
@@ -36,7 +42,16 @@ def end_others(request: Any, user: User) -> int:
     others = UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key or "")
     for each in others:
         each.end()
+    _note(user, len(others))
     return len(others)
+
+
+def forget(user: User) -> None:
+    """Of a person who was erased: sessions, second factors and what a directory knew them by."""
+    end_all(user)
+    Authenticator.objects.filter(user=user).delete()
+    SocialAccount.objects.filter(user=user).delete()
+    EmailAddress.objects.filter(user=user).delete()
 
 
 def end_all(user: User) -> int:
@@ -45,6 +60,15 @@ def end_all(user: User) -> int:
     for each in held:
         each.end()
     return len(held)
+
+
+def _note(user: User, number: int) -> None:
+    """In the log of the person's own organisation, whatever they look at now."""
+    if number:
+        with tenant(user.home_id):
+            person = Person.objects.for_tenant(user.home_id).filter(user_id=user.id).first()
+            after = {"sessions": number}
+            audit.record("session.end", person, tenant_id=user.home_id, at=clock.now(), after=after)
 
 
 def at_home(person: Person) -> User | None:

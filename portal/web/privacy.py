@@ -16,9 +16,11 @@ from foundation.errors import Conflict
 from insights import privacy as exports
 from portal import htmx
 from portal.access import TenantRequest, principal_of, requires, step_up
+from portal.sign_in import sessions
 from portal.web.dialogs import confirm, form_view
 from portal.web.downloads import download
 from tenancy import people, regions
+from tenancy.models import Person, User
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,14 @@ def person_erase(request: TenantRequest, person_id: UUID) -> HttpResponse:
         "What they did stays on record under it.",
         back=reverse("portal:person-detail", args=[person.id]),
         to=reverse("portal:person-list"),
-        change=lambda: exports.erase(person.id, at=clock.now()),
+        change=lambda: _erase(person),
         said="Erased",
     )
+
+
+def _erase(person: Person) -> None:
+    """With all by which the account could be entered, where nobody else knows it."""
+    exports.erase(person.id, at=clock.now())
+    user = User.objects.get(id=person.user_id)
+    if not user.is_active:
+        sessions.forget(user)

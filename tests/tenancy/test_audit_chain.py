@@ -47,7 +47,7 @@ def seal_all(owner, *, at):
 
 
 def kinds(owner, heads=None):
-    return {problem.kind for problem in verify(owner.id, heads=heads or {}).problems}
+    return {problem.kind for problem in verify(owner.id, heads=heads or {}, at=clock.now()).problems}
 
 
 def test_every_event_waits_and_is_sealed_once(customer, at):
@@ -57,7 +57,7 @@ def test_every_event_waits_and_is_sealed_once(customer, at):
         assert AuditPending.objects.for_tenant(customer).count() == events
     assert seal_all(customer, at=at) == events
     assert audit_seal.seal(customer.id, at=at) == 0
-    checked = verify(customer.id, heads={})
+    checked = verify(customer.id, heads={}, at=at)
     assert (checked.events, checked.waiting, checked.problems) == (events, 0, ())
 
 
@@ -100,7 +100,7 @@ def test_racing_sealers_seal_each_event_once(committed_db):
     for racer in racers:
         racer.join()
     seal_all(owner, at=at)
-    assert verify(owner.id, heads={}).problems == ()
+    assert verify(owner.id, heads={}, at=at).problems == ()
 
 
 def test_the_sweep_finds_the_customers_whose_events_wait(committed_db, tmp_path):
@@ -108,10 +108,10 @@ def test_the_sweep_finds_the_customers_whose_events_wait(committed_db, tmp_path)
     owner = make_customer(at=at)
     record(owner, 3, at=at - timedelta(minutes=1))
     assert audit_seal.seal_due(at=at + timedelta(minutes=1)) >= 3
-    assert verify(owner.id, heads={}).waiting == 0
+    assert verify(owner.id, heads={}, at=at).waiting == 0
     path = audit_seal.keep_heads(tmp_path, at=at)
     kept = audit_seal.kept_heads(tmp_path)
-    assert verify(owner.id, heads=kept[owner.id]).problems == ()
+    assert verify(owner.id, heads=kept[owner.id], at=at).problems == ()
     assert json.loads(path.read_text())["heads"][str(owner.id)][0] == max(kept[owner.id])
 
 
@@ -191,6 +191,7 @@ def tamper(cursor, chance, events, links, owner):
             "renumber",
             "wait",
             "time of seal",
+            "forged drop",
         ]
     )
     if how in COLUMNS:
@@ -210,6 +211,17 @@ def tamper(cursor, chance, events, links, owner):
             "WHERE (a.id = %s AND b.id = %s) OR (a.id = %s AND b.id = %s)",
             [event, other, other, event],
         )
+    elif how == "forged drop":  # the log seems to say that what is gone is past its keep
+        cursor.execute("DELETE FROM tenancy_auditevent")
+        forged = [id_at(clock.now()), owner.id]
+        cursor.execute(
+            "INSERT INTO tenancy_auditevent (id, tenant_id, at, actor_kind, actor_name, action, object_kind, object_name, "
+            "result, request_id, after) VALUES (%s, %s, now(), 'system', 'Greenroom', 'audit.drop', 'tenant', '', "
+            "'successful', '', '{\"before\": \"2999-01-01\"}')",
+            forged,
+        )
+        cursor.execute("DELETE FROM tenancy_auditpending")
+        cursor.execute("INSERT INTO tenancy_auditpending (id, tenant_id, at) VALUES (%s, %s, now())", forged)
     elif how == "move id":
         cursor.execute("UPDATE tenancy_auditevent SET id = %s WHERE id = %s", [id_at(clock.now()), event])
     elif how == "link":
@@ -268,17 +280,17 @@ def test_every_tampering_is_found(committed_db, tmp_path):
         events = list(AuditEvent.objects.for_tenant(owner).order_by("id").values_list("id", flat=True))
         links = list(AuditSeal.objects.for_tenant(owner).order_by("seq").values_list("id", flat=True))
     snapshot(owner)
-    assert verify(owner.id, heads=heads).problems == ()
+    assert verify(owner.id, heads=heads, at=at).problems == ()
     chance = random.Random(20261122)
     missed = []
     for number in range(TAMPERINGS):
         with as_owner(owner) as cursor:
             how = tamper(cursor, chance, events, links, owner)
-        if not verify(owner.id, heads=heads).problems:
+        if not verify(owner.id, heads=heads, at=at).problems:
             missed.append((number, how))
         restore(owner)
     assert missed == []
-    assert verify(owner.id, heads=heads).problems == ()
+    assert verify(owner.id, heads=heads, at=at).problems == ()
 
 
 def test_a_chain_computed_anew_or_cut_short_does_not_meet_the_ends_kept_outside(committed_db, tmp_path):
@@ -336,10 +348,10 @@ def test_only_sealed_days_are_dropped_and_the_log_says_so(committed_db):
     while audit_seal.seal_due(at=old):
         pass
     record(owner, 2, at=later)
-    kept = verify(owner.id, heads={}).events
+    kept = verify(owner.id, heads={}, at=at).events
     when = at + timedelta(days=702 + 200)
     assert audit_retention.drop_old(keep_days=200, at=when) >= 1
-    checked = verify(owner.id, heads={})
+    checked = verify(owner.id, heads={}, at=when)
     assert checked.problems == ()
     assert checked.events < kept
     with tenant(owner.id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from allauth.usersessions.models import UserSession
 from celery import shared_task
 from django.contrib.sessions.models import Session
 
@@ -36,6 +37,8 @@ def forget_old() -> None:
     jobs.forget_old(at=at)
     outbox.forget_old(at=at)
     Session.objects.filter(expire_date__lt=at).delete()
+    held = Session.objects.values("session_key")  # with the session goes from where it was held
+    UserSession.objects.filter(created_at__lt=at - timedelta(days=1)).exclude(session_key__in=held).delete()
     for tenant_id in idempotency.tenants_with_old(at=at):
         with tenant(tenant_id):
             idempotency.forget_old(tenant_id, at=at)

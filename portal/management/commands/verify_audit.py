@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from foundation import clock
 from tenancy import audit_seal
 from tenancy.audit_verify import verify
 from tenancy.models import Tenant
@@ -34,7 +35,7 @@ class Command(BaseCommand):
             tenants = tenants.filter(id=options["tenant"])
         broken = 0
         for each in tenants:
-            checked = verify(each.id, heads=kept.pop(each.id, {}))
+            checked = verify(each.id, heads=kept.pop(each.id, {}), at=clock.now())
             verdict = f"{len(checked.problems)} problems" if checked.problems else "intact"
             self.stdout.write(
                 f"{each.name}: {verdict} ({checked.events} events in {checked.links} links, {checked.waiting} waiting)"
