@@ -56,6 +56,17 @@ urlpatterns: list[URLPattern] = [
     path("account/confirm", accounts.reauthenticate, name="account_reauthenticate"),
     path("account/confirm/code", factors.reauthenticate, name="mfa_reauthenticate"),
     path("account/confirm/passkey", passkeys.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("account/microsoft/<uuid:tenant_id>", account.microsoft, name="account-microsoft"),
+    path(
+        "account/microsoft/<uuid:tenant_id>/connect",
+        account.proved(entra.connect),
+        name="account-microsoft-connect",
+    ),
+    path(
+        "account/microsoft/<uuid:tenant_id>/disconnect",
+        account.microsoft_disconnect,
+        name="account-microsoft-disconnect",
+    ),
     path("account/sessions/end-others", account.sessions_end, name="sessions-end"),
     path("account/sessions/<int:session_id>/end", account.session_end, name="session-end"),
 ]

@@ -27,6 +27,7 @@ ACTIONS = frozenset(
         "person.download",
         "person.password",
         "person.factor",
+        "person.directory",
         "role.assign",
         "role.withdraw",
         "role.create",

@@ -264,7 +264,7 @@ def end_all(user: User, *, at: datetime) -> None:
         "grant__partner"
     )
     for row in list(rows.order_by("tenant_id")):
-        assert row.grant is not None
+        assert row.grant is not None and row.grant.partner is not None  # they were asked for
         undelegate(row.grant.id, user, partner=row.grant.partner, at=at)
 
 

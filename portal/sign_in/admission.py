@@ -19,7 +19,7 @@ from tenancy.models import Person, Tenant, User
 
 UNKNOWN = "You are not known here. Ask whoever looks after Greenroom in your organisation to invite you."
 INVITATION = "invitation"  # session key: the secret of an invitation's link
-TAKEN = "Your address belongs to another account. Ask for an invitation to connect the two."
+TAKEN = "Your address has an account already. Sign in with its password, then connect Microsoft on its page Account."
 
 
 class Refused(Exception):
@@ -42,9 +42,12 @@ def admit(request: Any, tenant_id: UUID, login: SocialLogin) -> None:
     if login.is_existing:
         with tenant(tenant_id):
             person = tenants.person_in(tenant_id, login.user.pk)
-        if person is None:
-            raise Refused("person ended")
-        if person.by_group:
+        if (
+            person is None
+        ):  # whose access somebody ended stays out, whatever the groups: an invitation lets them back
+            if _by_invitation(request, customer, claims, account=login.user) is None:
+                raise Refused("person ended")
+        elif person.by_group:
             _follow(request, customer, person, claims)
         return
     with tenant(tenant_id):
@@ -89,16 +92,21 @@ def _newcomer(request: Any, customer: Tenant, claims: dict[str, Any]) -> User:
     return user
 
 
-def _by_invitation(request: Any, customer: Tenant, claims: dict[str, Any]) -> User | None:
-    """Whoever came by the link of an invitation of this customer is the one invited."""
+def _by_invitation(
+    request: Any, customer: Tenant, claims: dict[str, Any], *, account: User | None = None
+) -> User | None:
+    """Whoever came by the link of an invitation of this customer is the one invited: somebody new, or `account`, for
+    which the directory speaks already."""
     text = request.session.pop(INVITATION, "")
     held = invitations.find(text, at=clock.now()) if text else None
     if held is None or held.tenant_id != customer.id:
         return None
-    if invitations.account_of(held) is not None:
-        raise Refused("address of another account", TAKEN)
+    invited = invitations.account_of(held)
+    if invited != account:
+        raise Refused("address of another account", TAKEN if account is None else UNKNOWN)
     with transaction.atomic(), events.on_account_of(request, None, customer.id):
-        return invitations.accept(text, name=str(claims.get("name") or held.email)[:120], at=clock.now())
+        name = str(claims.get("name") or held.email)[:120]
+        return invitations.accept(text, name=name, user=account, at=clock.now())
 
 
 def _role_by_group(customer: Tenant, claims: dict[str, Any]) -> str | None:

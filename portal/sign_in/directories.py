@@ -6,6 +6,7 @@ known, so it lies in a global table; its client secret is encrypted there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -66,6 +67,13 @@ def app_of(tenant_id: UUID) -> SocialApp | None:
 def of(tenant_id: UUID) -> Directory | None:
     app = SocialApp.objects.filter(provider=PROVIDER, provider_id=provider_id_of(tenant_id)).first()
     return None if app is None else read(app)
+
+
+def among(tenant_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of the customers have a directory."""
+    by_provider = {provider_id_of(each): each for each in tenant_ids}
+    rows = SocialApp.objects.filter(provider=PROVIDER, provider_id__in=list(by_provider))
+    return {by_provider[each] for each in rows.values_list("provider_id", flat=True)}
 
 
 def read(app: SocialApp) -> Directory:

@@ -23,12 +23,13 @@ from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from portal.sign_in import admission, directories, events, proofs
+from portal.sign_in import admission, connecting, directories, events, proofs
 
 CLOCK_SKEW_S = 60
 CONNECT_S, READ_S = 5, 10
@@ -70,6 +71,8 @@ class DirectoryAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         """Known here, invited, or in a group that gives a role; others are refused."""
         tenant_id = directories.tenant_of(sociallogin.account.provider)
         claims = getattr(sociallogin, "claims", {})
+        if sociallogin.state.get("process") == AuthProcess.CONNECT:
+            raise ImmediateHttpResponse(_connected(request, tenant_id, sociallogin))
         proofs.by_directory(request, claims)
         asked_at = sociallogin.state.get("again")
         if asked_at is not None and not _proved_since(claims, asked_at):
@@ -242,6 +245,40 @@ def start(request: Any, tenant_id: UUID) -> HttpResponse:
 def callback(request: Any, tenant_id: UUID) -> HttpResponse:
     response: HttpResponse = Callback.adapter_view(EntraAdapter(request, _app(tenant_id)))(request)
     return response
+
+
+@require_GET
+@login_required
+def connect(request: Any, tenant_id: UUID) -> HttpResponse:
+    """Onward to Microsoft, to come back as one and the same person (portal.sign_in.connecting)."""
+    app, nonce = _app(tenant_id), secrets.token_urlsafe(24)
+    try:
+        response: HttpResponse = EntraProvider(request, app=app).redirect(
+            request,
+            process=AuthProcess.CONNECT,
+            auth_params={"nonce": nonce, "prompt": "select_account", "response_mode": "query"},
+            nonce=nonce,
+        )
+    except requests.RequestException:
+        return away(request, tenant_id)
+    return response
+
+
+def _connected(request: Any, tenant_id: UUID, login: SocialLogin) -> HttpResponse:
+    """Back at the account of the person who left from there, and who did not come by a directory.
+
+    A session never passes from one person to another, and what was sent along lies in it.
+    """
+    user = request.user
+    if not user.is_authenticated or proofs.vouched_for(request):
+        return refused(
+            request, tenant_id, "not signed in to connect", "Sign in first, then connect Microsoft."
+        )
+    try:
+        connecting.connect(request, user, tenant_id, login)
+    except connecting.NotConnected as refusal:
+        return refused(request, tenant_id, "not connected", str(refusal))
+    return HttpResponseRedirect(reverse("mfa_index"))
 
 
 def _app(tenant_id: UUID) -> SocialApp:

@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from foundation import clock
-from portal.sign_in import admission, directories, events
+from portal.sign_in import admission, connecting, directories, events
 from portal.web.forms import Form, posted
 from tenancy import invitations
 from tenancy.models import Invitation, User
@@ -84,8 +84,13 @@ def _known(request: Any, held: Invitation, account: User, text: str) -> HttpResp
     """The address has an account: its owner signs in and says yes."""
     if not request.user.is_authenticated or request.user.pk != account.pk:
         here = reverse("sign-in-invitation", args=[text])
+        connected = connecting.is_connected(account, held.tenant_id)
         address = f"{reverse('account_login')}?{urlencode({'next': here})}"
-        return render(request, "account/invitation.html", _context(held, sign_in=address, text=text))
+        return render(
+            request,
+            "account/invitation.html",
+            _context(held, sign_in=address, by_directory=connected, text=text),
+        )
     if request.method == "POST":
         with events.on_account_of(request, account, held.tenant_id):
             invitations.accept(text, user=account, at=clock.now())

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from foundation.errors import Conflict
 from portal import htmx
 from portal.access import Principal
-from portal.sign_in import directories, factors, proofs, sessions
+from portal.sign_in import connecting, directories, factors, proofs, sessions
 
 PAGE = "mfa_index"
 
@@ -34,6 +36,7 @@ def account(request: Any) -> HttpResponse:
         "passkeys": [(each, each.wrap().name) for each in held.get(Authenticator.Type.WEBAUTHN, [])],
         "codes_left": len(codes[0].wrap().get_unused_codes()) if codes else None,
         "by_directory": proofs.vouched_for(request) is not None,
+        "ways": connecting.ways(request.user),
         "needed": principal is not None and factors.needs_second_factor(principal),
         "protected": factors.has_second_factor(request.user),
         "sessions": [(each, browser_of(each.user_agent)) for each in sessions.of(request.user)],
@@ -70,6 +73,40 @@ def own(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
         return view(request, *args, **kwargs)
 
     return checked
+
+
+def proved(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """`own`, and proved a moment ago: with a new way to sign in somebody could stay for good."""
+
+    @own
+    @wraps(view)
+    def checked(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not proofs.is_fresh(request):
+            back = request.get_full_path() if request.method in ("GET", "HEAD") else reverse(PAGE)
+            return HttpResponseRedirect(proofs.confirm_address(request, back))
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+@require_GET
+@proved
+def microsoft(request: Any, tenant_id: UUID) -> HttpResponse:
+    """The way out is a link of its own: a browser would not follow a form's answer to Microsoft."""
+    way = next((each for each in connecting.ways(request.user) if each.organisation.id == tenant_id), None)
+    if way is None:
+        raise Http404
+    return render(request, "account/microsoft.html", {"way": way})
+
+
+@require_POST
+@proved
+def microsoft_disconnect(request: Any, tenant_id: UUID) -> HttpResponse:
+    try:
+        there_was = connecting.disconnect(request, request.user, tenant_id)
+    except Conflict as error:
+        return htmx.refused(request, error, to=reverse(PAGE))
+    return htmx.done(request, "Microsoft disconnected" if there_was else "", to=reverse(PAGE))
 
 
 @require_POST

@@ -9,6 +9,9 @@ import re
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.urls import reverse
 
@@ -19,7 +22,7 @@ from tenancy import custom_roles, invitations
 from tenancy.models import AuditEvent, Invitation, Person, Role, Tenant, User
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_place, make_room
-from tests.factories.sign_in import sign_in
+from tests.factories.sign_in import add_app, sign_in
 from tests.factories.tenancy import make_customer, make_person
 from workers.effects import JOB_STEPS
 
@@ -186,6 +189,8 @@ def test_the_erased_leave_a_pseudonym_everywhere_and_the_chain_of_the_log_whole(
     user, email = tom.user, tom.email
     toms = sign_in(user)
     toms.post(reverse("portal:group-add"), {"name": "Lobby"})
+    add_app(toms)
+    SocialAccount.objects.create(user=user, provider=f"entra-{customer.id}", uid="his oid")
     with tenant(customer.id):
         role = Role.objects.for_tenant(customer).get(key="site_lead")
         place = make_place(at=at)
@@ -205,6 +210,8 @@ def test_the_erased_leave_a_pseudonym_everywhere_and_the_chain_of_the_log_whole(
     assert "Former person" in words(ingrid.get(f"{reverse('portal:audit-log')}?category=group"))
     user.refresh_from_db()
     assert (user.is_active, user.name != "Tom Baker", user.email != email) == (False, True, True)
+    for of_the_account in (UserSession, Authenticator, SocialAccount):
+        assert not of_the_account.objects.filter(user=user).exists()
     assert toms.get("/rooms").status_code == 302
 
 

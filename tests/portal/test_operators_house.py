@@ -145,6 +145,13 @@ def test_whoever_serves_and_administers_chooses_where_to_be(operator, customer, 
     assert client.get(reverse("portal:person-list")).status_code == 403, "the house's rights end at its door"
 
 
+def test_whoever_knocks_at_the_console_without_being_of_an_operator_is_on_record_at_home(customer, at):
+    nora = make_person(customer, "pro_manager", at=at, name="Nora Lind").user
+    assert signed_in(nora).get("/operations/tenants").status_code == 403
+    (refused,) = events(customer, "access.denied")
+    assert (refused.actor_id, refused.object_name) == (nora.id, "GET /operations/tenants")
+
+
 # Who serves ----------------------------------------------------------------------------------------------------
 
 

@@ -155,6 +155,24 @@ def test_either_side_ends_it_and_the_next_click_is_refused(customer, manager, ro
     assert "Aurora" not in words(pauls.get("/rooms"))
 
 
+@pytest.mark.parametrize("how", ["person-end", "person-erase"])
+def test_whoever_leaves_the_partner_is_out_of_its_customers_at_once(customer, manager, rooms, paul, at, how):
+    pauls = join(invite(manager), paul)
+    token = api_token(pauls, customer)
+    assert Api(token).get("/rooms").status_code == 200
+    head = signed_in(make_person(Tenant.objects.get(id=paul.home_id), "partner_admin", at=at).user)
+    with tenant(paul.home_id):
+        person = Person.objects.for_tenant(paul.home_id).get(user=paul)
+    assert head.post(reverse(f"portal:{how}", args=[person.id])).status_code == 302
+    assert pauls.get("/rooms").status_code in (302, 403)
+    assert Api(token).get("/rooms").status_code == 401
+    assert signed_in(paul).get("/rooms").status_code in (302, 403)
+    assert not Membership.objects.filter(user=paul).exists()
+    with tenant(customer.id):
+        told = AuditEvent.objects.for_tenant(customer).filter(action="partner.undelegate")
+        assert [event.actor_tenant_id for event in told] == [paul.home_id]
+
+
 def test_an_end_by_the_customer_holds_until_the_customer_lifts_it(customer, manager, rooms, paul):
     grant = invite(manager)
     pauls = join(grant, paul)

@@ -14,10 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from fleet import inventory, room_groups
-from foundation import clock, mail
+from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
-from foundation.models import OutboxEntry
 from tenancy import api_tokens, assignments, custom_roles, people, tenants
 from tenancy.models import (
     ApiToken,
@@ -33,6 +32,7 @@ from tenancy.models import (
 )
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_place, make_room
+from tests.factories.mail import link_in_mail
 from tests.factories.sign_in import browser, sign_in
 from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person
 
@@ -70,14 +70,6 @@ def signed_in(user: User) -> Client:
 def role_of(customer: Tenant, key: str) -> Role:
     with tenant(customer.id):
         return Role.objects.for_tenant(customer).get(key=key)
-
-
-def link_in_mail(customer: Tenant) -> str:
-    """The link of the invitation mailed last."""
-    with tenant(customer.id):
-        entry = OutboxEntry.objects.for_tenant(customer).order_by("-id").first()
-        text = mail.text_of(entry.payload, tenant_id=customer.id)
-    return re.search(r"https?://[^/]+(/invitation/\S+)", text)[1]  # type: ignore[index]
 
 
 def words(answer: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.test import Client
 
@@ -20,6 +21,7 @@ from portal.sign_in import proofs
 from tenancy.models import AuditEvent, Person, RoleAssignment, Tenant, User
 from tests.factories.sign_in import add_app, browser, sign_in, totp
 from tests.factories.tenancy import PASSWORD, make_agent, make_customer, make_operator, make_person
+from workers.tasks import housekeeping
 
 
 @pytest.fixture
@@ -225,7 +227,7 @@ def test_no_session_lasts_longer_than_12_hours(manager):
     assert "12 hours" in client.get("/sign-in").content.decode()
 
 
-def test_sessions_are_listed_and_ended_from_another_place(manager):
+def test_sessions_are_listed_and_ended_from_another_place(manager, customer):
     here = sign_in(manager, browser(**{"User-Agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0"}))
     there = sign_in(manager, browser(**{"User-Agent": "Mozilla/5.0 (iPhone) Safari/605"}))
     page = here.get("/account")
@@ -234,6 +236,19 @@ def test_sessions_are_listed_and_ended_from_another_place(manager):
     assert here.post(f"/account/sessions/{far.id}/end").status_code == 302
     assert there.get("/rooms").status_code == 302
     assert here.get("/rooms").status_code == 200
+    assert [event.after for event in events(customer, "session.end")] == [{"sessions": 1}]
+
+
+def test_from_where_a_session_was_held_is_forgotten_with_it(manager, customer):
+    sign_in(manager)
+    here = sign_in(manager)
+    old = UserSession.objects.exclude(session_key=here.session.session_key).get(user=manager)
+    UserSession.objects.filter(user=manager).update(created_at=clock.now() - timedelta(days=2))
+    Session.objects.filter(session_key=old.session_key).update(expire_date=clock.now() - timedelta(hours=1))
+    housekeeping.forget_sessions(at=clock.now())
+    assert [each.session_key for each in UserSession.objects.filter(user=manager)] == [
+        here.session.session_key
+    ]
 
 
 def test_another_persons_session_is_a_missing_one(manager, technician):

@@ -15,8 +15,9 @@ from foundation.context import tenant
 from foundation.errors import NotValid
 from portal.sign_in import directories, proofs
 from portal.sign_in.entra import callback_url
-from tenancy import custom_roles, tenants
-from tenancy.models import AuditEvent, Membership, Person, RoleAssignment, Tenant, User
+from tenancy import custom_roles, people, tenants
+from tenancy.models import AuditEvent, Membership, Person, Role, RoleAssignment, Tenant, User
+from tests.factories.mail import link_in_mail
 from tests.factories.sign_in import add_app, browser, sign_in, totp
 from tests.factories.tenancy import make_customer, make_person, make_user
 from tests.standins import entra as standin
@@ -168,6 +169,127 @@ def test_a_clock_a_little_off_is_forgiven(entra, halden, at):
     connected(entra, halden, "site_technician", at=at)
     entra.fault = "clock a little ahead"
     assert come_in(browser(), entra, halden).status_code == 302
+
+
+# Two accounts of one person ------------------------------------------------------------------------------------
+
+
+def to_connect(client: Client, entra: Entra, customer: Tenant) -> str:
+    """The address Microsoft sends the browser back to, which left from the person's account."""
+    page = client.get(f"/account/microsoft/{customer.id}")
+    assert page.status_code == 200, page
+    answer = client.get(f"/account/microsoft/{customer.id}/connect")
+    assert answer["Location"].startswith(f"{entra.url}/{entra.directory}/")
+    back = requests.get(answer["Location"], verify=str(entra.authority), allow_redirects=False, timeout=10)
+    parts = urlsplit(back.headers["Location"])
+    return f"{parts.path}?{parts.query}"
+
+
+def test_a_person_with_a_password_connects_microsoft_and_comes_by_either(entra, halden, at):
+    user = make_person(halden, "site_technician", at=at).user
+    assert come_in(browser(), entra, halden).status_code == 403
+    client = sign_in(user)
+    assert "Not connected" in client.get("/account").content.decode()
+    answer = client.get(to_connect(client, entra, halden))
+    assert (answer.status_code, answer["Location"]) == (302, "/account")
+    assert "without a password" in client.get("/account").content.decode()
+    by_microsoft = browser()
+    assert come_in(by_microsoft, entra, halden).status_code == 302
+    assert by_microsoft.get("/rooms").context["principal"].user == user
+    assert client.post(f"/account/microsoft/{halden.id}/disconnect").status_code == 302
+    assert come_in(browser(), entra, halden).status_code == 403
+    with tenant(halden.id):
+        found = AuditEvent.objects.for_tenant(halden).filter(action="person.directory")
+        assert sorted(event.after["how"] for event in found) == ["connected", "disconnected"]
+
+
+def test_connecting_is_asked_of_whoever_proved_it_lately_and_not_by_the_directory(entra, halden, at):
+    user = make_person(halden, "site_technician", at=at).user
+    client = sign_in(user)
+    session = client.session
+    session[proofs.PROVED] -= 600
+    session.save()
+    for address in ("", "/connect"):
+        answer = client.get(f"/account/microsoft/{halden.id}{address}")
+        assert answer["Location"].startswith("/account/confirm?next=")
+    connected(entra, halden, "site_technician", at=at)
+    theirs = browser()
+    come_in(theirs, entra, halden)
+    for address in ("", "/connect"):
+        assert theirs.get(f"/account/microsoft/{halden.id}{address}").status_code == 403
+    assert theirs.post(f"/account/microsoft/{halden.id}/disconnect").status_code == 403
+
+
+def test_an_answer_connects_only_the_person_who_asked(entra, halden, at):
+    asked = sign_in(make_person(halden, "site_technician", at=at).user)
+    back = to_connect(asked, entra, halden)
+    asked.post("/sign-out")
+    assert asked.get(back).status_code == 403
+    sign_in(make_person(halden, "pro_manager", at=at).user, asked)
+    assert asked.get(back).status_code == 403
+    assert not SocialAccount.objects.exists()
+
+
+def test_one_account_of_the_directory_is_one_person(entra, halden, at):
+    connected(entra, halden, "site_technician", at=at)
+    client = sign_in(make_person(halden, "site_lead", at=at).user)
+    answer = client.get(to_connect(client, entra, halden))
+    assert answer.status_code == 403
+    assert "connected to somebody else" in answer.content.decode()
+    assert SocialAccount.objects.count() == 1
+    entra.is_person(email="second@halden.example", name="Second")
+    assert client.get(to_connect(client, entra, halden)).status_code == 302
+    entra.is_person(email="third@halden.example", name="Third")
+    answer = client.get(f"/account/microsoft/{halden.id}/connect")
+    back = requests.get(answer["Location"], verify=str(entra.authority), allow_redirects=False, timeout=10)
+    assert "Disconnect it first" in client.get(back.headers["Location"]).content.decode()
+
+
+def test_only_the_directory_of_an_own_organisation_is_offered(entra, halden, at):
+    stranger = sign_in(make_person(make_customer(at=at), "pro_manager", at=at).user)
+    assert "Microsoft account of" not in stranger.get("/account").content.decode()
+    assert stranger.get(f"/account/microsoft/{halden.id}").status_code == 404
+    answer = stranger.get(f"/account/microsoft/{halden.id}/connect")
+    back = requests.get(answer["Location"], verify=str(entra.authority), allow_redirects=False, timeout=10)
+    assert stranger.get(back.headers["Location"]).status_code == 403
+    assert not SocialAccount.objects.exists()
+
+
+def test_the_only_way_in_is_not_cut_off(entra, halden, at):
+    entra.is_person(email="ola.hansen@halden.example", name="Ola Hansen", groups=[FIELD_GROUP])
+    come_in(browser(), entra, halden)
+    user = User.objects.get(email="ola.hansen@halden.example")
+    client = browser()
+    client.force_login(user)
+    session = client.session
+    session[proofs.PROVED] = proofs.now_s()
+    session.save()
+    answer = client.post(f"/account/microsoft/{halden.id}/disconnect", follow=True)
+    assert "Set a password first" in answer.content.decode(), answer.redirect_chain
+    assert SocialAccount.objects.filter(user=user).exists()
+
+
+def test_somebody_who_left_comes_back_by_an_invitation_and_not_by_a_group(entra, halden, at):
+    entra.is_person(email="ola.hansen@halden.example", name="Ola Hansen", groups=[FIELD_GROUP])
+    come_in(browser(), entra, halden)
+    user = User.objects.get(email="ola.hansen@halden.example")
+    with tenant(halden.id):
+        person = Person.objects.for_tenant(halden).get(user=user)
+        people.end(person.id, at=at)
+    assert come_in(browser(), entra, halden).status_code == 403
+    assert refusals(halden) == ["person ended"]
+    manager = sign_in(make_person(halden, "pro_manager", at=at).user)
+    with tenant(halden.id):
+        role = Role.objects.for_tenant(halden).get(key="site_lead")
+    sent = {"email": user.email, "role": role.id, "where": "all"}
+    assert manager.post("/settings/people/invite", sent).status_code == 302
+    link = link_in_mail(halden)
+    client = browser()
+    assert "Go on with Microsoft" in client.get(link).content.decode()
+    assert client.post(f"{link}/microsoft").status_code == 200
+    assert come_in(client, entra, halden).status_code == 302
+    assert client.get("/rooms").context["principal"].user == user
+    assert come_in(browser(), entra, halden).status_code == 302, "and from then on"
 
 
 # Refused -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from allauth.usersessions.models import UserSession
 from celery import shared_task
@@ -36,12 +36,17 @@ def forget_old() -> None:
     slots.forget_old(at=at)
     jobs.forget_old(at=at)
     outbox.forget_old(at=at)
-    Session.objects.filter(expire_date__lt=at).delete()
-    held = Session.objects.values("session_key")  # with the session goes from where it was held
-    UserSession.objects.filter(created_at__lt=at - timedelta(days=1)).exclude(session_key__in=held).delete()
+    forget_sessions(at=at)
     for tenant_id in idempotency.tenants_with_old(at=at):
         with tenant(tenant_id):
             idempotency.forget_old(tenant_id, at=at)
+
+
+def forget_sessions(*, at: datetime) -> None:
+    """What ended, and with it from where it was held; not what began so lately that it may not be written yet."""
+    Session.objects.filter(expire_date__lt=at).delete()
+    held = Session.objects.values("session_key")
+    UserSession.objects.filter(created_at__lt=at - timedelta(days=1)).exclude(session_key__in=held).delete()
 
 
 @shared_task(name="housekeeping.reseal_secrets", ignore_result=True)
