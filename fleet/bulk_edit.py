@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,14 +32,16 @@ from fleet.errors import Missing, WrongState
 from fleet.models import BulkEdit, BulkEditRoom, Device, Place, Room, RoomGroup, RoomGroupMember
 from foundation import jobs
 from foundation.context import current_tenant
-from foundation.errors import NotValid
+from foundation.errors import DomainError, NotValid
 from foundation.models import Job
 from foundation.narrowing import is_narrowed
-from tenancy import audit, regions
-from tenancy.audit import Actor, Written
+from tenancy import audit, on_behalf, regions
+from tenancy.audit import Written
 from tenancy.models import Person
+from tenancy.rights import Rights
 
 KIND = "rooms.bulk_edit"  # of the job
+PERMISSION = "rooms.modify"
 MOST_ROOMS = 10_000
 ROOMS_A_STEP = 2_000
 BATCH = 500
@@ -223,9 +225,12 @@ def step(held: Job, at: datetime) -> jobs.Progress:
     rows = rows.filter(outcome=Outcome.CHANGED if undoing else Outcome.WAITING)
     total = held.total if held.total is not None else rows.count()
     some = list(rows.order_by("room_id")[:ROOMS_A_STEP])
-    with audit.acting(_actor(held.parameters["actor"])), counters.gathered():
-        for begin in range(0, len(some), BATCH):
-            _carry_out(edit, some[begin : begin + BATCH], undoing=undoing, at=at)
+    by = held.parameters["by"]
+    barred = _barred(edit, some, on_behalf.rights_of(by, edit.tenant_id, at=at), undoing=undoing)
+    mine = [row for row in some if row.room_id not in barred]
+    with audit.acting(on_behalf.actor_of(by)), counters.gathered():
+        for begin in range(0, len(mine), BATCH):
+            _carry_out(edit, mine[begin : begin + BATCH], undoing=undoing, at=at)
     for row in some:
         edit.changed += row.outcome == Outcome.CHANGED
         edit.refused += row.outcome == Outcome.REFUSED
@@ -237,6 +242,33 @@ def step(held: Job, at: datetime) -> jobs.Progress:
     edit.save(update_fields=["changed", "refused", "restored", "kept", "state", "ended_at"])
     done = held.done + len(some)
     return jobs.Progress(None if ended else {"done": done}, done, total)
+
+
+def _barred(edit: BulkEdit, rows: list[BulkEditRoom], rights: Rights, *, undoing: bool) -> set[UUID]:
+    """Rooms that whoever asked may change no longer; they say so."""
+    ids = {row.room_id for row in rows}
+    with scope.within(rights, PERMISSION):
+        reached = set(Room.objects.for_tenant(edit.tenant_id).filter(id__in=ids).values_list("id", flat=True))
+    outside = [row for row in rows if row.room_id not in reached]
+    for row in outside:
+        row.outcome = Outcome.KEPT if undoing else Outcome.REFUSED
+        row.note = "Whoever asked may no longer change it."
+    BulkEditRoom.objects.for_tenant(edit.tenant_id).bulk_update(
+        outside, ["outcome", "note"], batch_size=BATCH
+    )
+    return ids - reached
+
+
+def broke_down(held: Job, error: Exception, at: datetime) -> None:
+    """Handler of the job's failure: the edit is done as far as it came, and can be undone (further)."""
+    edit = _held(UUID(held.parameters["edit"]))
+    if edit.state not in (State.QUEUED, State.UNDOING):
+        return
+    why = error.message if isinstance(error, DomainError) else "It broke down before this room."
+    waiting = BulkEditRoom.objects.for_tenant(edit.tenant_id).filter(edit=edit, outcome=Outcome.WAITING)
+    edit.refused += waiting.update(outcome=Outcome.REFUSED, note=why[:200])
+    edit.state, edit.ended_at = State.DONE, at
+    edit.save(update_fields=["refused", "state", "ended_at"])
 
 
 def forget_old(*, before: datetime) -> int:
@@ -271,9 +303,7 @@ def _planned(changes: Facts, rooms: list[Room]) -> list[Plan]:
                 _differ(plan, name, getattr(room, name), changes[name])
         _plan_labels(plan, changes)
         if "place_id" in changes:
-            _plan_place(plan, place, taken, zone_given="time_zone" in changes)
-            if "place_id" in plan.after and room.id in barred:
-                plan.note = plan.note or barred[room.id]
+            _plan_place(plan, place, taken, barred, zone_given="time_zone" in changes)
         for name, there in (("add_groups", False), ("remove_groups", True)):
             keys = [each for each in changes.get(name, ()) if ((each, room.id) in members) == there]
             if keys:
@@ -301,13 +331,18 @@ def _plan_labels(plan: Plan, changes: Facts) -> None:
     _differ(plan, LISTED, list(plan.room.labels), wanted)
 
 
-def _plan_place(plan: Plan, place: Place | None, taken: dict[str, UUID], *, zone_given: bool) -> None:
+def _plan_place(
+    plan: Plan, place: Place | None, taken: dict[str, UUID], barred: dict[UUID, str], *, zone_given: bool
+) -> None:
     room = plan.room
     if place is None:
         plan.note = plan.note or "The place is gone."
     elif room.place_id != place.id:
+        plan.note = plan.note or barred.get(room.id, "")
+        if plan.note:  # a room that stays where it is takes no name there
+            return
         if taken.setdefault(room.name, room.id) != room.id:
-            plan.note = plan.note or "There is already a room of this name."
+            plan.note = "There is already a room of this name."
             return
         _differ(plan, "place_id", str(room.place_id), str(place.id))
         if not zone_given and room.time_zone == room.place.time_zone:
@@ -418,7 +453,7 @@ def _ground(rows: list[BulkEditRoom], rooms: list[Room]) -> _Ground:
 def _carry_out(edit: BulkEdit, rows: list[BulkEditRoom], *, undoing: bool, at: datetime) -> None:
     """One batch; `rows` get their outcomes. A name taken at this very moment costs the batch its speed alone."""
     try:
-        with transaction.atomic():
+        with transaction.atomic(), counters.gathered():
             _apply(edit, rows, undoing=undoing, at=at)
     except IntegrityError:
         if len(rows) == 1:
@@ -544,23 +579,6 @@ def _check_number(number: int) -> None:
 
 def _queue(edit: BulkEdit, *, undo: bool, at: datetime) -> None:
     actor = audit.current_actor()
-    kept = {name: None if value is None else str(value) for name, value in asdict(actor).items()}
-    parameters = {"edit": str(edit.id), "undo": undo, "actor": kept}
+    by = on_behalf.kept(actor, scope.asker(), PERMISSION)
+    parameters = {"edit": str(edit.id), "undo": undo, "by": by}
     jobs.add(KIND, parameters, tenant_id=edit.tenant_id, requested_by=actor.id, at=at)
-
-
-def _actor(kept: Mapping[str, Any]) -> Actor:
-    """Who started it, as the job remembers."""
-
-    def key(name: str) -> UUID | None:
-        return UUID(kept[name]) if kept[name] else None
-
-    return Actor(
-        kept["kind"],
-        key("id"),
-        kept["name"] or "",
-        kept["address"],
-        kept["request_id"] or "",
-        key("tenant_id"),
-        key("grant_id"),
-    )

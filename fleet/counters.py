@@ -47,16 +47,18 @@ def add(changes: Mapping[Figure, int]) -> None:
 @contextmanager
 def gathered() -> Iterator[None]:
     """Collect all changes and write them once, in one order, at the end: transactions that change several
-    things hold the hot rows shortly and never wait for each other in a circle. Inner uses join the outer."""
-    if _gathered.get() is not None:
-        yield
-        return
+    things hold the hot rows shortly and never wait for each other in a circle. An inner use joins the outer at its
+    end: what it collected before an error counts no more than what that error rolls back."""
+    outer = _gathered.get()
     waiting: Tally[Figure] = Tally()
     token = _gathered.set(waiting)
     try:
         yield
     finally:
         _gathered.reset(token)
+    if outer is not None:
+        outer.update(waiting)
+        return
     tenants = {figure.tenant_id for figure, amount in waiting.items() if amount}
     if tenants <= set(entered()):
         _write(waiting)

@@ -107,7 +107,7 @@ def step(held: Job, at: datetime) -> jobs.Progress:
     table, form = TABLES[held.parameters["what"]], FORMATS[held.parameters["format"]]
     cursor = held.cursor or {"after": None, "parts": []}
     parts: list[str] = cursor["parts"]
-    with scope.within(on_behalf.rights_of(by), PERMISSION, reading=True):
+    with scope.within(on_behalf.rights_of(by, held.tenant_id, at=at), PERMISSION, reading=True):
         total = held.total if held.cursor else table.count(held.parameters["filters"])
         last, rows = table.some(held.parameters["filters"], cursor["after"], ROWS_A_PART)
         number, text = _part(table, form, rows, first=not parts)

@@ -51,6 +51,11 @@ def within(rights: Rights, permission: str, *, reading: bool = False) -> Iterato
         _asker.reset(asks)
 
 
+def asker() -> Rights | None:
+    """What whoever asks may; None for Greenroom's own work."""
+    return _asker.get()
+
+
 @contextmanager
 def whole() -> Iterator[None]:
     """For what must be right whoever asks: counts kept, defaults looked up."""

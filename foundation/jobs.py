@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import transaction
+
 from foundation import files
 from foundation.context import tenant
-from foundation.errors import Conflict
+from foundation.errors import Conflict, DomainError
 from foundation.models import Job, StoredFile
 from foundation.sweep import tenants_due
 
@@ -34,6 +36,7 @@ class Progress:
 
 
 Step = Callable[[Job, datetime], Progress]
+Breakdown = Callable[[Job, Exception, datetime], None]  # what becomes of the work whose job failed
 
 
 def add(
@@ -61,13 +64,18 @@ def cancel(job: Job, *, at: datetime) -> bool:
     return bool(live.update(state=Job.State.CANCELLED, ended_at=at, lease_token=None))
 
 
-def step_due(steps: Mapping[str, Step], *, at: datetime) -> int:
-    """One step of each tenant's oldest job that is due. The step and its cursor commit together."""
+def step_due(
+    steps: Mapping[str, Step], *, at: datetime, breakdowns: Mapping[str, Breakdown] | None = None
+) -> int:
+    """One step of each tenant's oldest job that is due. The step and its cursor commit together.
+
+    A step that raises ends its job as failed, and `breakdowns` of its kind hears of it.
+    """
     stepped = 0
     for tenant_id in tenants_due(Job._meta.db_table, at=at, where="state IN ('queued', 'running')"):
         token = _claim(tenant_id, list(steps), at=at)
         if token is not None:
-            stepped += _step(steps, tenant_id, token, at=at)
+            stepped += _step(steps, tenant_id, token, at=at, breakdowns=breakdowns or {})
     return stepped
 
 
@@ -85,7 +93,14 @@ def _claim(tenant_id: UUID, kinds: list[str], *, at: datetime) -> UUID | None:
         return token
 
 
-def _step(steps: Mapping[str, Step], tenant_id: UUID, token: UUID, *, at: datetime) -> int:
+def _step(
+    steps: Mapping[str, Step],
+    tenant_id: UUID,
+    token: UUID,
+    *,
+    at: datetime,
+    breakdowns: Mapping[str, Breakdown],
+) -> int:
     try:
         with tenant(tenant_id):
             held = Job.objects.for_tenant(tenant_id).filter(lease_token=token, state=Job.State.RUNNING)
@@ -104,17 +119,40 @@ def _step(steps: Mapping[str, Step], tenant_id: UUID, token: UUID, *, at: dateti
                 lease_token=None,
                 due_at=at,
             )
+    except DomainError as error:  # a sentence for people, and no mistake of ours
+        _fail(tenant_id, token, error, error.message, at=at, breakdowns=breakdowns)
+        return 0
     except Exception as error:
         log.exception("A step of a job failed")
-        with tenant(tenant_id):
-            Job.objects.for_tenant(tenant_id).filter(lease_token=token).update(
-                state=Job.State.FAILED,
-                error=f"{type(error).__name__}: {error}"[:500],
-                ended_at=at,
-                lease_token=None,
-            )
+        _fail(tenant_id, token, error, f"{type(error).__name__}: {error}", at=at, breakdowns=breakdowns)
         return 0
     return 1
+
+
+def _fail(
+    tenant_id: UUID,
+    token: UUID,
+    error: Exception,
+    text: str,
+    *,
+    at: datetime,
+    breakdowns: Mapping[str, Breakdown],
+) -> None:
+    with tenant(tenant_id):
+        held = Job.objects.for_tenant(tenant_id).filter(lease_token=token)
+        job: Job | None = held.select_for_update().first()
+        if job is None:
+            return
+        held.update(state=Job.State.FAILED, error=text[:500], ended_at=at, lease_token=None)
+        try:
+            with transaction.atomic():
+                breakdowns.get(job.kind, _nothing)(job, error, at)
+        except Exception:  # the job stays failed: it would come again for ever
+            log.exception("The breakdown of a job could not be followed up")
+
+
+def _nothing(job: Job, error: Exception, at: datetime) -> None:
+    """Of most kinds the failed job says it all."""
 
 
 def forget_old(*, at: datetime) -> int:

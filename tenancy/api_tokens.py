@@ -31,6 +31,7 @@ class TokenHolder:
     tenant: Tenant
     token: ApiToken
     rights: Rights
+    is_news: bool = False  # the first use in an hour
 
 
 def issue(
@@ -136,6 +137,7 @@ def holder_of(text: str, *, at: datetime) -> TokenHolder | None:
         rights = rights_of(row)
         if row.person is not None and not rights.permissions:
             return None  # whoever it belonged to has left, or may nothing any more
-        if row.last_used_at is None or at - row.last_used_at > TOUCH_EVERY:
-            ApiToken.objects.for_tenant(owner).filter(id=row.id).update(last_used_at=at)
-        return TokenHolder(owner, row, rights)
+        is_due = row.last_used_at is None or at - row.last_used_at > TOUCH_EVERY
+        same = ApiToken.objects.for_tenant(owner).filter(id=row.id, last_used_at=row.last_used_at)
+        is_news = is_due and bool(same.update(last_used_at=at))  # of calls at the same moment one's
+        return TokenHolder(owner, row, rights, is_news)

@@ -6,7 +6,7 @@ from fleet import bulk_edit, exports, group_rules
 from fleet.imports import runs as import_runs
 from fleet.imports import steps as imports
 from foundation import mail
-from foundation.jobs import Step
+from foundation.jobs import Breakdown, Step
 from foundation.outbox import Sender
 from foundation.timers import Handler, Together
 from insights import privacy
@@ -24,6 +24,11 @@ JOB_STEPS: dict[str, Step] = {
     exports.KIND: exports.step,
     import_runs.CHECK: imports.check,
     import_runs.APPLY: imports.apply,
+}
+JOB_BREAKDOWNS: dict[str, Breakdown] = {
+    bulk_edit.KIND: bulk_edit.broke_down,
+    import_runs.CHECK: imports.broke_down,
+    import_runs.APPLY: imports.broke_down,
 }
 TIMERS: dict[str, Handler] = {import_runs.FORGET: import_runs.forget}
 TIMERS_TOGETHER: dict[str, Together] = {}  # of the same kinds, where many at once cost less

@@ -22,7 +22,7 @@ from fleet.models import ImportProblem, ImportRow, ImportRun
 from foundation import files, jobs, timers
 from foundation.context import current_tenant
 from foundation.errors import Conflict, NotValid
-from foundation.models import Job, StoredFile, Timer
+from foundation.models import StoredFile, Timer
 from foundation.tables import reading
 from foundation.tenant_tables import TenantQuerySet
 from tenancy import audit, on_behalf
@@ -70,14 +70,6 @@ def run(run_id: UUID, by: By) -> ImportRun:
     if found is None:
         raise Missing("import")
     return found
-
-
-def settle(held: ImportRun, *, at: datetime) -> ImportRun:
-    """A run whose job broke down is over, and says so. The run is visible to whoever asks."""
-    rows = Job.objects.for_tenant(held.tenant_id).filter(state=Job.State.FAILED)
-    if held.state in LIVE and held.job_id and rows.filter(id=held.job_id).exists():
-        end(held, State.FAILED, note="It broke down. Nothing was changed. Try again.", at=at)
-    return held
 
 
 def receive(kind: str, source: IO[bytes], name: str, *, by: By, at: datetime) -> ImportRun:

@@ -45,7 +45,8 @@ def check(held: Job, at: datetime) -> Progress:
     if run is None:
         return GONE
     by = held.parameters["by"]
-    with audit.acting(on_behalf.actor_of(by)), scope.within(on_behalf.rights_of(by), runs.PERMISSION):
+    rights = on_behalf.rights_of(by, held.tenant_id, at=at)
+    with audit.acting(on_behalf.actor_of(by)), scope.within(rights, runs.PERMISSION):
         cursor: dict[str, Any] | None = held.cursor
         if cursor is None:
             try:
@@ -69,7 +70,11 @@ def apply(held: Job, at: datetime) -> Progress:
     if run is None:
         return GONE
     by, kind = held.parameters["by"], KINDS[run.kind]
-    with audit.acting(on_behalf.actor_of(by)), scope.within(on_behalf.rights_of(by), runs.PERMISSION):
+    if run.state == runs.State.APPLYING:
+        rights = on_behalf.rights_of(by, held.tenant_id, at=at)
+    else:  # what was done is followed up whatever became of whoever asked
+        rights = on_behalf.rights_then(by)
+    with audit.acting(on_behalf.actor_of(by)), scope.within(rights, runs.PERMISSION):
         if run.state == runs.State.APPLYING:
             try:
                 with transaction.atomic():
@@ -88,6 +93,20 @@ def apply(held: Job, at: datetime) -> Progress:
         runs.end(run, runs.State.DONE, at=at)
         audit.record("import.done", run, tenant_id=run.tenant_id, at=at, after=counted)
         return Progress(None, run.done, run.total, counted)
+
+
+def broke_down(held: Job, error: Exception, at: datetime) -> None:
+    """Handler of either job's failure: the run is over, and says what became of it."""
+    run = _run_of(held, *runs.LIVE)
+    if run is None:
+        return
+    if run.state == runs.State.FINISHING:
+        runs.end(
+            run, runs.State.DONE, note="All of it was changed, but search may find some of it late.", at=at
+        )
+        return
+    why = error.message if isinstance(error, DomainError) else "It broke down."
+    runs.end(run, runs.State.FAILED, note=f"{why} Nothing was changed.", at=at)
 
 
 def _run_of(held: Job, *states: str) -> ImportRun | None:

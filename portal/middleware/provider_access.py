@@ -10,10 +10,8 @@ from uuid import UUID
 
 from foundation import clock
 from foundation.context import MAX_TENANTS, tenant
-from foundation.ids import lower_bound
 from portal.access import READING, Principal
 from tenancy import audit, break_glass
-from tenancy.models import AuditEvent
 
 NOTED = "provider_access"  # session key: {tenant id: when the last visit was noted}
 ACTION = "provider.access"
@@ -26,9 +24,7 @@ def note(request: Any, principal: Principal) -> None:
         break_glass.note_read(principal.break_glass, request.path, at=clock.now())
     if principal.actor.tenant_id in (None, principal.tenant.id):
         return
-    if principal.user is None:
-        _visit_of_program(principal)
-    else:
+    if principal.user is not None:  # a program has no session
         visit(request, principal.tenant.id)
 
 
@@ -46,14 +42,9 @@ def visit(request: Any, *customer_ids: UUID) -> None:
             audit.record_in_each(ACTION, some, at=at)
 
 
-def _visit_of_program(principal: Principal) -> None:
-    """Once an hour and token. A program has no session: the record itself says when it came last."""
-    at, here = clock.now(), principal.tenant
-    before = AuditEvent.objects.for_tenant(here).filter(
-        actor_id=principal.actor.id, action=ACTION, id__gte=lower_bound(at - AGAIN_AFTER)
-    )
-    if not before.exists():
-        audit.record(ACTION, tenant_id=here.id, at=at)
+def visit_of_program(customer_id: UUID) -> None:
+    """Of a token whose use is news: once an hour, like a person's visit. The customer is entered."""
+    audit.record(ACTION, tenant_id=customer_id, at=clock.now())
 
 
 def _batches(ids: Iterable[UUID]) -> Iterable[list[UUID]]:

@@ -17,10 +17,10 @@ from portal.access import HOUSE, Principal
 from portal.errors import is_update_client, problem
 from portal.middleware import provider_access
 from portal.sign_in.proofs import vouched_for
-from tenancy import api_tokens, audit, break_glass, partners, roles, tenants
+from tenancy import api_tokens, audit, break_glass, partners, roles, standing, tenants
 from tenancy.audit import Actor
-from tenancy.models import Membership, Partnership, Person, Tenant, User
-from tenancy.rights import Rights, granted
+from tenancy.models import Membership, Tenant, User
+from tenancy.rights import Rights
 
 REFUSALS_NOTED = 5  # a minute, of one address
 CHOSEN = "organisation"  # session key: id of the organisation a person looks at
@@ -115,19 +115,23 @@ def _token_holder(request: Any) -> Principal | None:
     if holder is None:
         return None
     person = holder.token.person
-    partnership = _partnership(person) if person is not None else None
-    home = User.objects.get(id=person.user_id).home_id if person is not None else holder.tenant.id
+    membership = standing.membership_of(person) if person is not None else None
+    partnership = None
+    if membership is not None:  # a partner's program: the same approvals hold for it
+        with tenant(holder.tenant.id):
+            partnership = partners.partnership_of(membership)
+    home = membership.user.home_id if membership is not None else holder.tenant.id
     actor = replace(
         _actor(request, "token", holder.token.id, holder.token.label),
         tenant_id=home if home != holder.tenant.id else None,
         grant_id=partnership.id if partnership else None,
     )
-    rights = partners.worth(holder.rights) if partnership else holder.rights
-    if person is not None and _serves(person):
-        user = User.objects.get(id=person.user_id)
-        rights &= _standing(user, tenants.memberships_of(user))  # on pages too he has no more at a customer
-        if not rights.permissions:
-            return None
+    rights = standing.of_holder(holder.token, holder.rights, membership)
+    if person is not None and not rights.permissions:
+        return None
+    if holder.is_news and actor.tenant_id is not None:
+        with audit.acting(actor), tenant(holder.tenant.id):
+            provider_access.visit_of_program(holder.tenant.id)
     return Principal(actor, holder.tenant, (holder.tenant,), rights, person=person, partnership=partnership)
 
 
@@ -154,21 +158,6 @@ def _note_refused_token(request: Any) -> None:
         )
 
 
-def _serves(person: Person) -> bool:
-    """Whether it is one of the operator's people at a customer."""
-    rows = Membership.objects.filter(user_id=person.user_id, tenant_id=person.tenant_id)
-    return rows.filter(kind=Membership.Kind.OPERATOR).exists()
-
-
-def _partnership(person: Person) -> Partnership | None:
-    """Whose own token it is may be a partner's person: the same approvals hold for his programs."""
-    membership = Membership.objects.filter(user_id=person.user_id, tenant_id=person.tenant_id).first()
-    if membership is None or membership.grant_id is None:
-        return None
-    with tenant(person.tenant_id):
-        return partners.partnership_of(membership)
-
-
 def _member(request: Any) -> Principal | None:
     """A person in the portal: the organisation chosen, else the first they may enter."""
     user: User = request.user
@@ -178,19 +167,19 @@ def _member(request: Any) -> Principal | None:
         each for each in memberships if each.tenant.kind in WITH_PAGES and through in (None, each.tenant_id)
     ]
     usual = next((each for each in enterable if each.tenant_id == user.home_id), None)
-    operator = _own_operator(memberships) if through is None else None
-    held = _rights_in(operator.tenant, user) if operator else Rights()
-    standing = granted(held.permissions & roles.STANDING)
+    operator = standing.own_operator(memberships) if through is None else None
+    held = standing.in_house(operator.tenant, user) if operator else Rights()
+    served = standing.at_customers(held)
     if operator is not None and HOUSE & held.permissions:
         enterable.append(operator)
-        if not standing.permissions:  # at a customer there is nothing for him
+        if not served.permissions:  # at a customer there is nothing for him
             usual = operator
     if not enterable:
         return None
     wanted = request.session.get(CHOSEN)
     chosen = next((each for each in enterable if str(each.tenant_id) == wanted), usual or enterable[0])
     by_operator, house = chosen.kind == Membership.Kind.OPERATOR, chosen is operator
-    rights = held if house else standing if by_operator else None
+    rights = held if house else served if by_operator else None
     with tenant(chosen.tenant_id):
         person = tenants.person_in(chosen.tenant_id, user.id)
         if person is None:
@@ -227,7 +216,7 @@ def _operator(request: Any) -> Principal | None:
     """One of the operator's people on the console, over the customers they serve."""
     user: User = request.user
     memberships = tenants.memberships_of(user)
-    own = _own_operator(memberships)
+    own = standing.own_operator(memberships)
     if own is None or vouched_for(request) is not None:
         return None
     served = tuple(each.tenant for each in memberships if each.kind == Membership.Kind.OPERATOR)
@@ -239,25 +228,3 @@ def _operator(request: Any) -> Principal | None:
         rights = roles.rights_of(person)
     actor = replace(_actor(request, "person", user.id, user.name), tenant_id=home.id)
     return Principal(actor, home, served, rights, user, person, by_operator=True)
-
-
-def _own_operator(memberships: list[Membership]) -> Membership | None:
-    own = [
-        each
-        for each in memberships
-        if each.tenant.kind == Tenant.Kind.OPERATOR and each.kind == Membership.Kind.MEMBER
-    ]
-    return own[0] if own else None
-
-
-def _standing(user: User, memberships: list[Membership]) -> Rights:
-    """What an operator's roles in his own house are worth at a customer served."""
-    own = _own_operator(memberships)
-    return granted(_rights_in(own.tenant, user).permissions & roles.STANDING) if own else Rights()
-
-
-def _rights_in(house: Tenant, user: User) -> Rights:
-    """What somebody may do in the operator's own organisation."""
-    with tenant(house.id):
-        person = tenants.person_in(house.id, user.id)
-        return roles.rights_of(person) if person else Rights()

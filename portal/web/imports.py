@@ -140,7 +140,7 @@ def import_new(request: TenantRequest) -> HttpResponse:
 @require_GET
 @requires("rooms.modify")
 def import_detail(request: TenantRequest, run_id: UUID) -> HttpResponse:
-    run = runs.settle(runs.run(run_id, by(request)), at=clock.now())
+    run = runs.run(run_id, by(request))
     return _shown(request, run, ColumnsForm(run))
 
 

@@ -6,16 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 
-from fleet import bulk_edit, counters, inventory, room_groups, search
+from fleet import bulk_edit, counters, inventory, room_groups, scope, search
 from fleet.errors import Missing, WrongState
 from fleet.models import BulkEdit, BulkEditRoom, Room, RoomHistory
 from foundation.context import tenant
 from foundation.errors import NotValid
 from foundation.ids import new_id
 from foundation.models import Job
-from tenancy import audit
-from tenancy.models import AuditEvent
+from tenancy import assignments, audit, on_behalf, people, roles
+from tenancy.audit import Actor
+from tenancy.models import AuditEvent, Role, RoleAssignment
 from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.tenancy import make_customer, make_person
 
@@ -295,6 +297,77 @@ def test_each_step_has_its_time(entered, at):
     empty = bulk_edit.draft(room_ids=[make_room(at=at).id], by=None, at=at)
     with pytest.raises(NotValid):
         bulk_edit.start(empty.id, at=at)
+
+
+def test_rooms_taken_from_the_scope_of_whoever_asked_stay_as_they_are(entered, at):
+    rooms = [make_room(name, capacity=4, at=at) for name in ("Aurora", "Bjerk")]
+    make_person(entered, at=at)
+    person = make_person(entered, "", at=at)
+    role = Role.objects.for_tenant(entered).get(key="site_lead")
+    for room in rooms:
+        assignments.give(person, role_id=role.id, everywhere=False, scope=[("room", room.id)], by=None, at=at)
+    actor = Actor("person", person.user_id, person.name)
+    with audit.acting(actor), scope.within(roles.rights_of(person), "rooms.modify"):
+        edit = drafted(rooms, at, capacity=8)
+        bulk_edit.start(edit.id, at=at)
+    given = RoleAssignment.objects.for_tenant(entered).get(scope_id=rooms[1].id)
+    assignments.withdraw(given.id, person=person, at=at)
+    job = Job.objects.for_tenant(entered).get(kind=bulk_edit.KIND)
+    assert bulk_edit.step(job, at).cursor is None
+    assert outcomes(edit) == {
+        "Aurora": ("changed", ""),
+        "Bjerk": ("refused", "Whoever asked may no longer change it."),
+    }
+    assert now(rooms[1]).capacity == 4
+    people.end(person.id, at=at)
+    with pytest.raises(on_behalf.Ended):
+        bulk_edit.step(job, at)
+
+
+def test_an_edit_whose_job_fails_is_done_as_far_as_it_came_and_can_be_undone(entered, at, monkeypatch):
+    rooms = [make_room(name, capacity=4, at=at) for name in ("Aurora", "Bjerk")]
+    edit = drafted(rooms, at, capacity=8)
+    bulk_edit.start(edit.id, at=at)
+    monkeypatch.setattr(bulk_edit, "ROOMS_A_STEP", 1)
+    job = Job.objects.for_tenant(entered).get(kind=bulk_edit.KIND)
+    bulk_edit.step(job, at)
+    bulk_edit.broke_down(job, OSError("disk full"), at)
+    edit.refresh_from_db()
+    assert (edit.state, edit.changed, edit.refused) == ("done", 1, 1)
+    assert sorted(outcomes(edit).values()) == [
+        ("changed", ""),
+        ("refused", "It broke down before this room."),
+    ]
+    monkeypatch.undo()
+    assert carried_out(edit, at, undo=True).state == "undone"
+    assert {now(room).capacity for room in rooms} == {4}
+
+
+def test_numbers_of_a_batch_that_is_tried_again_room_by_room_count_once(entered, at, monkeypatch):
+    old, new = make_place("Old", at=at), make_place("New", at=at)
+    rooms = [make_room(name, place=old, at=at) for name in ("Aurora", "Bjerk")]
+    edit = drafted(rooms, at, place_id=new.id)
+    write = bulk_edit._follow
+
+    def taken_meanwhile(tenant_id: Any, plans: Any, *, at: Any) -> None:
+        write(tenant_id, plans, at=at)
+        if len(plans) > 1:
+            raise IntegrityError("a name was taken at this very moment")
+
+    monkeypatch.setattr(bulk_edit, "_follow", taken_meanwhile)
+    assert carried_out(edit, at).changed == 2
+    assert counters.of(entered.id, new.id)["rooms.unenrolled"] == 2
+    assert counters.recount_rooms(entered.id) == {}
+
+
+def test_a_room_that_stays_takes_no_name_where_others_go(entered, at):
+    old, other, new = (make_place(name, at=at) for name in ("Old", "Other", "New"))
+    gone = make_room("Aurora", place=old, at=at)
+    goes = make_room("Aurora", place=other, at=at)
+    edit = drafted([gone, goes], at, place_id=new.id)
+    inventory.retire_room(gone.id, at=at)
+    assert carried_out(edit, at).changed == 1
+    assert now(goes).place_id == new.id
 
 
 def test_edits_are_forgotten_after_a_while_but_for_those_under_way(entered, at):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import openpyxl
@@ -11,19 +12,22 @@ import pytest
 
 from fleet import assets, counters, inventory, search
 from fleet.imports import runs
+from fleet.imports.kinds import KINDS
 from fleet.models import Asset, ImportRow, ImportRun, Peripheral, Place, Room, RoomGroupMember
 from foundation import clock, jobs, timers
 from foundation.context import tenant
 from foundation.errors import NotValid
 from foundation.models import Job, StoredFile
-from tenancy.audit import Actor
-from tenancy.models import AuditEvent
+from tenancy import assignments, people
+from tenancy.audit import SYSTEM, Actor
+from tenancy.models import AuditEvent, Person, Role
+from tenancy.rights import Place as Where
 from tenancy.rights import granted, reach_of
 from tests.factories.fleet import make_device, make_place, make_room
-from tests.factories.tenancy import make_customer
-from workers.effects import JOB_STEPS, TIMERS
+from tests.factories.tenancy import make_customer, make_person
+from workers.effects import JOB_BREAKDOWNS, JOB_STEPS, TIMERS
 
-ME = runs.By(Actor("person"), granted([runs.PERMISSION]))
+ME = runs.By(SYSTEM, granted([runs.PERMISSION]))
 HEAD = "Name,Account,Country,Building,Type,Seats,Time zone\n"
 
 
@@ -68,6 +72,61 @@ def told(run: ImportRun) -> list[tuple[int, str, str]]:
     with tenant(run.tenant_id):
         rows = runs.problems_of(run).order_by("row", "place", "id")
         return [(each.row, each.column, each.message) for each in rows]
+
+
+def somebody(owner: Any, *scope: Where) -> tuple[Person, runs.By]:
+    """A site lead of the customer, everywhere or in those places, and how he asks."""
+    at = clock.now()
+    person = make_person(owner, "", at=at)
+    with tenant(owner.id):
+        role = Role.objects.for_tenant(owner).get(key="site_lead")
+        assignments.give(person, role_id=role.id, everywhere=not scope, scope=scope, by=None, at=at)
+    reach = reach_of(not scope, [[kind, str(key)] for kind, key in scope])
+    return person, runs.By(Actor("person", person.user_id), granted([runs.PERMISSION], reach))
+
+
+def test_a_run_does_not_outlive_the_rights_of_whoever_asked(owner_of):
+    owner = owner_of()
+    make_person(owner, at=clock.now())
+    person, by = somebody(owner)
+    run = checked(owner, HEAD + "Aurora,,,HQ,,4,\n", by=by)
+    with tenant(owner.id):
+        runs.apply(run.id, by=by, at=clock.now())
+        people.end(person.id, at=clock.now())
+    while jobs.step_due(JOB_STEPS, at=clock.now(), breakdowns=JOB_BREAKDOWNS):
+        pass
+    with tenant(owner.id):
+        run.refresh_from_db()
+        assert (run.state, run.note) == (
+            "failed",
+            "Whoever asked for this may no longer do it. Nothing was changed.",
+        )
+        assert not Room.objects.exists()
+        assert not ImportRow.objects.exists()
+
+
+def test_a_run_whose_job_breaks_down_is_over_and_says_what_became_of_it(owner_of, monkeypatch):
+    owner = owner_of()
+    ready = [checked(owner, HEAD + f"{name},,,HQ,,4,\n") for name in ("Aurora", "Bjerk")]
+
+    def broken(*_args: Any, **_more: Any) -> None:
+        raise OSError("disk full")
+
+    sound = KINDS["rooms"]
+    for run, kind in zip(ready, (replace(sound, follow=broken), replace(sound, apply=broken)), strict=True):
+        monkeypatch.setitem(KINDS, "rooms", kind)
+        with tenant(owner.id):
+            runs.apply(run.id, by=ME, at=clock.now())
+        while jobs.step_due(JOB_STEPS, at=clock.now(), breakdowns=JOB_BREAKDOWNS):
+            pass
+    with tenant(owner.id):
+        for run in ready:
+            run.refresh_from_db()
+        assert [(run.state, run.note) for run in ready] == [
+            ("done", "All of it was changed, but search may find some of it late."),
+            ("failed", "It broke down. Nothing was changed."),
+        ]
+        assert [room.name for room in Room.objects.all()] == ["Aurora"]
 
 
 def test_rooms_come_with_their_places_words_groups_numbers_and_record(owner_of):
@@ -177,9 +236,7 @@ def test_somebody_of_one_group_changes_its_rooms_and_adds_none(owner_of):
         place = make_place("HQ", at=clock.now())
         mine = make_room("Mine", place=place, resource_account="m@example.com", at=clock.now())
         make_room("Theirs", place=place, resource_account="t@example.com", at=clock.now())
-    some = runs.By(
-        Actor("person", mine.id), granted([runs.PERMISSION], reach_of(False, [["room", str(mine.id)]]))
-    )
+    _, some = somebody(owner, ("room", mine.id))
     run = checked(
         owner,
         HEAD + "Mine,m@example.com,,,,5,\nTheirs,t@example.com,,,,5,\nNew,n@example.com,,Lab,,,\n",

@@ -7,6 +7,7 @@ import pytest
 
 from foundation import clock, files, jobs
 from foundation.context import tenant
+from foundation.errors import NotValid
 from foundation.jobs import Progress
 from foundation.models import Job, StoredFile
 from tests.factories.tenancy import make_customer
@@ -55,6 +56,31 @@ def test_a_step_that_fails_ends_the_job_with_its_reason(owner):
 
     jobs.step_due({"count": broken}, at=clock.now())
     assert (stored(job).state, stored(job).error) == ("failed", "ValueError: row 7 has no name")
+
+
+def test_what_a_failed_job_was_for_hears_of_it_once(owner):
+    job = add(owner)
+
+    def refused(job, at):
+        raise NotValid("Nothing is left to do.")
+
+    def broken_too(job, error, at):
+        Job.objects.for_tenant(job.tenant_id).create(
+            kind="half", parameters={}, due_at=at, created_at=at
+        )  # taken back with what follows
+        raise ValueError
+
+    heard = []
+    follow = {"count": lambda job, error, at: heard.append((job.id, str(error)))}
+    jobs.step_due({"count": refused}, at=clock.now(), breakdowns=follow)
+    jobs.step_due({"count": refused}, at=clock.now(), breakdowns=follow)
+    assert heard == [(job.id, "Nothing is left to do.")]
+    assert (stored(job).state, stored(job).error) == ("failed", "Nothing is left to do.")
+    second = add(owner)
+    jobs.step_due({"count": refused}, at=clock.now(), breakdowns={"count": broken_too})
+    assert stored(second).state == "failed"
+    with tenant(owner.id):
+        assert not Job.objects.for_tenant(owner).filter(kind="half").exists()
 
 
 def test_a_cancelled_job_takes_no_further_step(owner):

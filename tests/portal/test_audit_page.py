@@ -50,7 +50,7 @@ def words(answer: Any) -> str:
 def work(customer: Tenant) -> None:
     """The customer's jobs, step by step; which customers have some is read past this transaction elsewhere."""
     while token := jobs._claim(customer.id, list(JOB_STEPS), at=clock.now()):
-        jobs._step(JOB_STEPS, customer.id, token, at=clock.now())
+        jobs._step(JOB_STEPS, customer.id, token, at=clock.now(), breakdowns={})
 
 
 def downloaded(client: Client, name: str, customer: Tenant) -> bytes:

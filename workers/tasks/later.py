@@ -7,7 +7,7 @@ import time
 from celery import shared_task
 
 from foundation import clock, jobs, outbox
-from workers.effects import JOB_STEPS, SENDERS
+from workers.effects import JOB_BREAKDOWNS, JOB_STEPS, SENDERS
 
 LONGEST_RUN_S = 20.0
 LONGEST_STEP_S = 1_200
@@ -27,7 +27,7 @@ def step_jobs() -> int:
     """Steps of jobs, tenant by tenant, as long as there are any and this run is not late. Safe to run many times at
     once."""
     stepped, began = 0, time.monotonic()
-    while some := jobs.step_due(JOB_STEPS, at=clock.now()):
+    while some := jobs.step_due(JOB_STEPS, at=clock.now(), breakdowns=JOB_BREAKDOWNS):
         stepped += some
         if time.monotonic() - began > LONGEST_RUN_S:
             break  # the next ring goes on
