@@ -151,7 +151,7 @@ def ask_customer(
         method=str(request.method),
         path=request.get_full_path(),
         body=body,
-        effect=rehearsal.kept(effect.events),
+        effect=rehearsal.kept(effect),
         at=clock.now(),
     )
     return None

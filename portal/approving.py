@@ -55,7 +55,7 @@ def _done(held: PendingAction) -> str:
             )
             if not effect.worked:
                 return "What was asked for is not possible any more"
-            if held.effect and not rehearsal.same_ground(held.effect, effect.events):
+            if held.effect and not rehearsal.same_ground(held.effect, effect):
                 raise Conflict(CHANGED)
     except PermissionDenied:
         return "The partner may not do this any more"

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib.messages import get_messages
 from django.db import transaction
 
+from foundation import clock
+from foundation.ids import made_at
 from tenancy import audit
 from tenancy.models import AuditEvent
 
+TICK = timedelta(seconds=1)  # the clock of ids and the database's may differ a little
 SHOWN = 20  # of the events of one action; the rest is counted
 
 
 @dataclass(frozen=True)
 class Effect:
-    """`answer`: as it would be given; `events`: what would go on record, without which nothing would change."""
+    """`answer`: as it would be given; `events`: what would go on record, without which nothing would change;
+    `ground`: digest of what it starts from, the same as long as that is the same."""
 
     answer: Any
     events: list[AuditEvent]
+    ground: str
 
     @property
     def worked(self) -> bool:
@@ -32,7 +41,7 @@ def run(request: Any, do: Callable[[], Any], *, keep: bool = False) -> Effect:
     undone always, and so is what raised, whatever it raised.
     """
     told = getattr(get_messages(request), "_queued_messages", [])
-    before = len(told)
+    before, began = len(told), clock.now()
     with audit.noting() as events, transaction.atomic():
         answer = do()
         if hasattr(answer, "render"):
@@ -41,11 +50,12 @@ def run(request: Any, do: Callable[[], Any], *, keep: bool = False) -> Effect:
             transaction.set_rollback(True)
     if not keep:
         del told[before:]  # what a page would have said
-    return Effect(answer, events)
+    return Effect(answer, events, _ground(events, began))
 
 
-def kept(events: list[AuditEvent]) -> dict[str, Any]:
+def kept(effect: Effect) -> dict[str, Any]:
     """To be stored beside what waits: what it would change."""
+    events = effect.events
     shown = [
         {
             "action": event.action,
@@ -57,7 +67,7 @@ def kept(events: list[AuditEvent]) -> dict[str, Any]:
         }
         for event in events[:SHOWN]
     ]
-    return {"events": shown, "more": max(0, len(events) - SHOWN)}
+    return {"events": shown, "more": max(0, len(events) - SHOWN), "ground": effect.ground}
 
 
 def events_of(stored: dict[str, Any]) -> list[AuditEvent]:
@@ -65,10 +75,18 @@ def events_of(stored: dict[str, Any]) -> list[AuditEvent]:
     return [AuditEvent(actor_kind="system", **each) for each in stored.get("events", [])]
 
 
-def same_ground(stored: dict[str, Any], events: list[AuditEvent]) -> bool:
-    """Does it start from the same as when it was asked for? Ids and times of what it makes differ each time."""
+def same_ground(stored: dict[str, Any], effect: Effect) -> bool:
+    """Does it start from the same as when it was asked for?"""
+    return bool(stored.get("ground") == effect.ground)
 
-    def ground(values: dict[str, Any]) -> list[Any]:
-        return [values.get("more"), *([each["action"], each["before"]] for each in values.get("events", []))]
 
-    return ground(stored) == ground(kept(events))
+def _ground(events: list[AuditEvent], began: datetime) -> str:
+    """Of all events: what is done to which object, and how that was before. What it makes anew has another id each
+    time, so only what was there already counts by its id."""
+
+    def held(object_id: UUID | None) -> str | None:
+        is_new = object_id is not None and object_id.version == 7 and made_at(object_id) >= began - TICK
+        return None if object_id is None or is_new else str(object_id)
+
+    facts = [[each.action, each.object_kind, held(each.object_id), each.before] for each in events]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from fleet import counters
 from portal.access import HOUSE, HOUSE_PAGES, Principal
 from portal.numbers import shown_to
+from tenancy.models import Tenant
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ SETTINGS = (  # pages behind one entry of the menu, as tabs
     Section("portal:audit-log", "Audit log", "history", "audit.export", ("audit",)),
     Section("portal:privacy", "Privacy", "eye", "rooms.view", ("privacy",)),
 )
+CUSTOMERS_ONLY = {"portal:directory"}
 CONSOLE_SECTIONS = (
     Section("portal:queue", "Queue", "incident", "queue.work", ("queue",), "q"),
     Section("portal:console-tenants", "Tenants", "users", "queue.work", ("console-tenants",), "t"),
@@ -128,6 +130,7 @@ def _menu(
         }
         for section in sections
         if principal.may(section.permission) and (not principal.house or _of_house(section))
+        if section.url not in CUSTOMERS_ONLY or principal.tenant.kind == Tenant.Kind.CUSTOMER
     ]
 
 

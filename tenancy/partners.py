@@ -14,10 +14,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from foundation import mail
-from foundation.context import tenant
+from foundation.context import MAX_TENANTS, tenant
 from foundation.errors import Conflict, NotAllowed, NotValid, violated_constraint
 from foundation.ids import new_id
 from tenancy import administrators, audit, scopes
@@ -49,6 +49,7 @@ class Offer:
     grant: PartnerGrant
     customer: Tenant
     terms: Partnership  # with its role
+    people: list[User]  # the partner's who may act at the customer, by name
 
 
 def invite(
@@ -104,17 +105,41 @@ def invite(
     return made
 
 
-def offers_to(partner: Tenant, *, at: datetime) -> list[Offer]:
-    """Invitations that may still be accepted, and grants that stand, newest first."""
+def offers_to(partner: Tenant, *, at: datetime) -> QuerySet[PartnerGrant]:
+    """Invitations that may still be accepted, and grants that stand, with their customers."""
     mine = Q(state=State.ACCEPTED, partner=partner)
     if partner.domain:
         mine |= Q(state=State.PENDING, domain=partner.domain, expires_at__gt=at)
-    found = []
-    for grant in PartnerGrant.objects.filter(mine).select_related("customer").order_by("-created_at", "-id"):
-        with tenant(grant.customer_id):
-            terms = Partnership.objects.for_tenant(grant.customer_id).select_related("role").get(id=grant.id)
-        found.append(Offer(grant, grant.customer, terms))
-    return found
+    return PartnerGrant.objects.filter(mine).select_related("customer")
+
+
+def offer_to(partner: Tenant, grant_id: UUID, *, at: datetime) -> Offer:
+    """Raises Missing."""
+    found = read(offers_to(partner, at=at).filter(id=grant_id))
+    if not found:
+        raise Missing("invitation")
+    return found[0]
+
+
+def read(grants: Iterable[PartnerGrant]) -> list[Offer]:
+    """With their terms and the partner's people there: as many queries for one page as for one grant."""
+    some = list(grants)
+    customers = list(dict.fromkeys(grant.customer_id for grant in some))
+    terms: dict[UUID, Partnership] = {}
+    for begin in range(0, len(customers), MAX_TENANTS):
+        with tenant(*(few := customers[begin : begin + MAX_TENANTS])):
+            rows = Partnership.objects.for_tenant(*few).filter(id__in=[grant.id for grant in some])
+            terms |= {row.id: row for row in rows.select_related("role")}
+    teams: dict[UUID, list[User]] = {}
+    sent = Membership.objects.filter(grant__in=some).select_related("user").order_by("user__name", "user_id")
+    for row in sent:
+        assert row.grant_id is not None  # they were found by it
+        teams.setdefault(row.grant_id, []).append(row.user)
+    return [
+        Offer(grant, grant.customer, terms[grant.id], teams.get(grant.id, []))
+        for grant in some
+        if grant.id in terms
+    ]
 
 
 def of_customer(customer: Tenant, *, at: datetime) -> list[tuple[PartnerGrant, Partnership]]:
@@ -266,12 +291,6 @@ def end_all(user: User, *, at: datetime) -> None:
     for row in list(rows.order_by("tenant_id")):
         assert row.grant is not None and row.grant.partner is not None  # they were asked for
         undelegate(row.grant.id, user, partner=row.grant.partner, at=at)
-
-
-def delegated(grant: PartnerGrant) -> list[User]:
-    """The partner's people who may act at the customer, by name."""
-    users = Membership.objects.filter(grant=grant).values_list("user_id", flat=True)
-    return list(User.objects.filter(id__in=list(users)).order_by("name", "id"))
 
 
 def partnership_of(membership: Membership) -> Partnership | None:

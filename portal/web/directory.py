@@ -8,7 +8,7 @@ from uuid import UUID
 import requests
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.urls import reverse
 
 from foundation import clock
@@ -20,7 +20,7 @@ from portal.sign_in.directories import Directory
 from portal.web.dialogs import confirm, form_view
 from portal.web.forms import Form, posted
 from tenancy.custom_roles import check_may_grant
-from tenancy.models import Role
+from tenancy.models import Role, Tenant
 
 MOST_GROUPS, MOST_DOMAINS = 50, 20
 
@@ -88,6 +88,7 @@ class DirectoryForm(Form):
 @requires("roles.modify")
 @step_up
 def directory(request: TenantRequest) -> HttpResponse:
+    _check_kind(request)
     roles = list(Role.objects.for_tenant(request.tenant).order_by("name", "id"))
     held = directories.of(request.tenant.id)
     form = DirectoryForm(posted(request), roles=roles, initial=_written(held, roles) if held else {})
@@ -96,6 +97,12 @@ def directory(request: TenantRequest) -> HttpResponse:
         return htmx.done(request, "Sign-in with Microsoft is on", to=here)
     context = {"form": form, "held": held, "callback": entra.callback_url(request.tenant.id)}
     return htmx.page(request, "settings/directory.html", context, status=422 if form.errors else 200)
+
+
+def _check_kind(request: TenantRequest) -> None:
+    """A directory lets people into its own organisation alone: a partner's people are needed at its customers."""
+    if request.tenant.kind != Tenant.Kind.CUSTOMER:
+        raise Http404
 
 
 def _written(held: Directory, roles: list[Role]) -> dict[str, Any]:
@@ -138,6 +145,7 @@ def _keep(request: TenantRequest, data: dict[str, Any]) -> bool:
 @requires("roles.modify")
 @step_up
 def directory_remove(request: TenantRequest) -> HttpResponse:
+    _check_kind(request)
     here = reverse("portal:directory")
     return confirm(
         request,

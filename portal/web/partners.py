@@ -16,6 +16,8 @@ from foundation import clock
 from foundation.errors import DomainError
 from portal import approving, htmx, rehearsal
 from portal.access import TenantRequest, principal_of, requires, step_up
+from portal.paging import keyset_page
+from portal.web import choices
 from portal.web.audit_log import changes, verb
 from portal.web.dialogs import confirm, form_view
 from portal.web.forms import Form, choose, posted
@@ -99,14 +101,21 @@ def partner_list(request: TenantRequest) -> HttpResponse:
         .select_related("person")
         .order_by("-started_at", "-id")[:SHOWN]
     )
-    offers = partners.offers_to(request.tenant, at=at)
+    page = keyset_page(
+        partners.offers_to(request.tenant, at=at),
+        order_by=("-created_at", "-id"),
+        after=request.GET.get("after"),
+        before=request.GET.get("before"),
+        size=SHOWN,
+    )
+    offers = partners.read(page)
     kept_out = people.blocked(grant.id for grant, _ in grants if grant.state == PartnerGrant.State.ACCEPTED)
     live = htmx.live(
         [each.id for each in kept_out],
         [(grant.id, grant.state, terms.scope, terms.approvals) for grant, terms in grants],
         [(each.id, each.state) for each in actions],
         [(each.id, each.ended_at, each.expires_at > at) for each in accesses],
-        [(each.grant.id, each.grant.state) for each in offers],
+        [(each.grant.id, each.grant.state, [user.id for user in each.people]) for each in offers],
     )
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
@@ -129,10 +138,8 @@ def partner_list(request: TenantRequest) -> HttpResponse:
         ],
         "waiting": sum(each.state == PendingAction.State.WAITING for each in actions),
         "accesses": [(each, each.ended_at is None and each.expires_at > at) for each in accesses],
-        "offers": [
-            (offer, partners.delegated(offer.grant), [PERMISSIONS[name] for name in offer.terms.approvals])
-            for offer in offers
-        ],
+        "offers": [(offer, [PERMISSIONS[name] for name in offer.terms.approvals]) for offer in offers],
+        "page": page,
         "is_partner": request.tenant.kind == Tenant.Kind.PARTNER,
     }
     return htmx.page(request, "people/partner_list.html", context, live=live)
@@ -369,8 +376,10 @@ def offer_people(request: TenantRequest, grant_id: UUID) -> HttpResponse:
     """Which of the partner's own people act at the customer."""
     offer = _offer(request, grant_id)
     back = reverse("portal:partner-list")
-    own = list(Person.objects.for_tenant(request.tenant).filter(ended_at=None).order_by("name", "id")[:SHOWN])
-    there = {user.id for user in partners.delegated(offer.grant)}
+    there = {user.id for user in offer.people}
+    rows = Person.objects.for_tenant(request.tenant).filter(ended_at=None).select_related("user")
+    own = list(rows.filter(user_id__in=there).order_by("name", "id"))
+    own += rows.exclude(user_id__in=there).order_by("name", "id")[: choices.OFFERED]
     form = PeopleForm(
         posted(request), own=own, initial={"people": [str(p.id) for p in own if p.user_id in there]}
     )
@@ -391,7 +400,4 @@ def offer_people(request: TenantRequest, grant_id: UUID) -> HttpResponse:
 
 
 def _offer(request: TenantRequest, grant_id: UUID) -> partners.Offer:
-    for offer in partners.offers_to(request.tenant, at=clock.now()):
-        if offer.grant.id == grant_id:
-            return offer
-    raise Missing("invitation")
+    return partners.offer_to(request.tenant, grant_id, at=clock.now())

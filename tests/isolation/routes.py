@@ -452,6 +452,12 @@ API = {
     "api:enrollment-key-reset": posts("keys.reset", key_id="key"),
 }
 # Addresses that see no customer's data, or know their caller in another way; each has tests of its own.
+# What a partner's own people do at home.
+PARTNERS = {
+    "portal:partner-accept": form("roles.modify", grant_id="offer"),
+    "portal:partner-decline": form("roles.modify", grant_id="offer"),
+    "portal:partner-people": form("roles.modify", grant_id="grant_to_partner"),
+}
 ELSEWHERE = {
     "healthz": "process only",
     "readyz": "no customer's data",
@@ -471,9 +477,6 @@ ELSEWHERE = {
     "sign-in-directory-back": "sign-in: refuses whatever Microsoft did not answer",
     "sign-in-invitation": "sign-in: by the secret of an invitation's link",
     "sign-in-invitation-microsoft": "sign-in: by the secret of an invitation's link",
-    "portal:partner-accept": "the partner's side: tests/portal/test_partners.py",
-    "portal:partner-decline": "the partner's side: tests/portal/test_partners.py",
-    "portal:partner-people": "the partner's side: tests/portal/test_partners.py",
     "mfa_authenticate": "sign-in",
     "mfa_login_webauthn": "sign-in",
     "mfa_index": "a person's own account",

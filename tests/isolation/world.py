@@ -35,7 +35,7 @@ from tenancy.audit import SYSTEM
 from tenancy.models import BreakGlass, Person, Role, RoleAssignment, Tenant, User
 from tenancy.rights import granted
 from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
-from tenancy.tenants import add_person
+from tenancy.tenants import add_person, create_tenant
 from tests.factories.incidents import make_incident
 from tests.factories.tenancy import make_agent, make_customer, make_operator, make_person, make_user
 from tests.factories.updates import make_release
@@ -43,6 +43,7 @@ from updates import compliance, proposals, rings
 from updates.models import RolloutTarget
 
 YEAR = timedelta(days=365)
+CUSTOM = frozenset({"rooms.view", "rooms.modify", "tickets.view", "reports.view", "remote.view"})
 BEYOND = "HERON"  # the canary of what lies outside the scope of `scoped`, of the same customer
 
 
@@ -108,7 +109,52 @@ def _customer(canary: str, *, at: datetime) -> Customer:
                 at=at,
             )
     _add_scoped(customer, at=at)
+    _add_custom(customer, at=at)
+    _add_partner(customer, at=at)
     return customer
+
+
+def _add_custom(customer: Customer, *, at: datetime) -> None:
+    """Somebody with a role of the customer's own making, and a program of it."""
+    owner = customer.tenant
+    with tenant(owner.id):
+        role = custom_roles.add_role(
+            name=f"{customer.canary} own role", permissions=sorted(CUSTOM), by=None, at=at
+        )
+        person = make_person(owner, role.key, at=at, name=f"{customer.canary} own role")
+        _, customer.tokens["custom"] = api_tokens.issue(
+            owner, role=role, label=f"{customer.canary} own", expires_at=at + YEAR, by=person, at=at
+        )
+    customer.people["custom"] = _user_of(person)
+
+
+def _add_partner(customer: Customer, *, at: datetime) -> None:
+    """A partner that works for the customer with everything the role of partners may; and one more that asks for it."""
+    owner, domain = customer.tenant, f"{customer.canary.lower()}-{new_id().hex[-6:]}.partner.example"
+    with transaction.atomic():
+        partner = create_tenant(f"{customer.canary} partner", kind=Tenant.Kind.PARTNER, domain=domain, at=at)
+    for key in ("pro_manager", "global_reader"):
+        person = make_person(partner, key, at=at, name=f"{customer.canary} partner {key}")
+        customer.people[f"partner {key}"] = _user_of(person)
+    sent = _user_of(make_person(partner, "", at=at, name=f"{customer.canary} partner"))
+    terms: dict[str, Any] = {"domain": domain, "everywhere": True, "by": None, "rights": None, "at": at}
+    with tenant(owner.id):
+        role = Role.objects.for_tenant(owner).get(key="partner_admin")
+        grant = partners.invite(owner, role_id=role.id, **terms)
+    partners.accept(grant.id, partner=partner, at=at)
+    partners.delegate(grant.id, sent, partner=partner, at=at)
+    with tenant(owner.id):
+        person = Person.objects.for_tenant(owner).get(user=sent)
+        _, customer.tokens["partner"] = api_tokens.issue(
+            owner, role=role, label=f"{customer.canary} partner", expires_at=at + YEAR,
+            by=person, person=person, at=at,
+        )  # fmt: skip
+    asking = make_customer(f"{customer.canary} asking", at=at)
+    with tenant(asking.id):
+        role = Role.objects.for_tenant(asking).get(key="partner_admin")
+        customer.ids["offer"] = partners.invite(asking, role_id=role.id, **terms).id
+    customer.ids["grant_to_partner"] = grant.id
+    customer.people["partner"] = sent
 
 
 def _add_scoped(customer: Customer, *, at: datetime) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from enrollment.models import EnrollmentKey
@@ -171,6 +172,50 @@ def test_whoever_leaves_the_partner_is_out_of_its_customers_at_once(customer, ma
     with tenant(customer.id):
         told = AuditEvent.objects.for_tenant(customer).filter(action="partner.undelegate")
         assert [event.actor_tenant_id for event in told] == [paul.home_id]
+
+
+def test_the_list_of_its_customers_costs_a_partner_the_same_however_many(customer, manager, rooms, paul, at):
+    def cost() -> int:
+        pauls = signed_in(paul)
+        pauls.get("/settings/partners")  # the first visit is on record
+        with CaptureQueriesContext(connection) as queries:
+            page = words(pauls.get("/settings/partners"))
+        assert "Paul Weber" in page
+        return len(queries)
+
+    join(invite(manager), paul)
+    few = cost()
+    for number in range(3):
+        other = make_customer(f"Meridian {number}", at=at)
+        theirs = signed_in(make_person(other, "pro_manager", at=at).user)
+        with tenant(other.id):
+            make_room("Aurora", place=make_place(at=at), at=at)
+        join(invite(theirs), paul)
+    assert cost() == few
+    page = words(signed_in(paul).get("/settings/partners"))
+    assert page.count("Paul Weber") == 4 + 1  # and his own name in the corner
+
+
+def test_a_partner_of_many_chooses_among_all_of_them(customer, manager, rooms, paul, at):
+    pauls = join(invite(manager), paul)
+    partner = Tenant.objects.get(id=paul.home_id)
+    for number in range(60):
+        make_person(partner, "", at=at, name=f"Ann {number:02}")
+    last = make_person(partner, "", at=at, name="Zoe Young")
+    (grant,) = PartnerGrant.objects.filter(partner=partner)
+    url = reverse("portal:partner-people", args=[grant.id])
+    shown = pauls.get(url).context["form"]["people"]
+    pauls.post(url, {"people": [*shown.value(), str(last.id)]})
+    assert set(Membership.objects.filter(grant=grant).values_list("user__name", flat=True)) == {
+        "Paul Weber",
+        "Zoe Young",
+    }
+
+
+def test_a_partner_is_offered_no_sign_in_that_would_lead_to_no_customer(paul):
+    pauls = signed_in(paul)
+    assert "/settings/sign-in" not in pauls.get("/settings/people").content.decode()
+    assert pauls.get("/settings/sign-in").status_code == 404
 
 
 def test_an_end_by_the_customer_holds_until_the_customer_lifts_it(customer, manager, rooms, paul):

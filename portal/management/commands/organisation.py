@@ -30,7 +30,7 @@ from updates import rings
 
 FIRST_ROLE = {
     Tenant.Kind.CUSTOMER: "pro_manager",
-    Tenant.Kind.PARTNER: "partner_admin",
+    Tenant.Kind.PARTNER: "pro_manager",  # who also reads its audit log
     Tenant.Kind.OPERATOR: "platform_admin",
 }
 
