@@ -50,7 +50,7 @@ PAGES = {
     "portal:room-suppress": form("rooms.modify", room_id="room"),
     "portal:room-unsuppress": posts("rooms.modify", room_id="room"),
     "portal:room-merge": form("rooms.modify", room_id="room"),
-    "portal:room-retire": form("rooms.modify", room_id="room"),
+    "portal:room-retire": form("rooms.unenroll", room_id="room"),
     "portal:bulk-list": reads("rooms.modify"),
     "portal:bulk-new": posts("rooms.modify", lambda own: {"room": str(own.ids["room"])}),
     "portal:bulk-detail": form("rooms.modify", edit_id="edit"),
