@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -191,7 +192,9 @@ def _bounded() -> Iterator[None]:
 def _checked_address(host: str, port: int) -> str:
     """One address of `host`, after all of them passed. Raises Blocked."""
     try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        found = _resolved(host.strip("[]"), port)
+    except TimeoutError as error:
+        raise Blocked(f"{host} was not found within {CONNECT_S:.0f} seconds.") from error
     except (OSError, UnicodeError) as error:
         raise Blocked(f"{host} has no address.") from error
     addresses = [ipaddress.ip_address(str(entry[4][0]).split("%")[0]) for entry in found]
@@ -204,6 +207,21 @@ def _checked_address(host: str, port: int) -> str:
         if port != HTTPS_PORT:
             raise Blocked("Only port 443 is called.")
     return str(addresses[0])
+
+
+def _resolved(host: str, port: int) -> list[Any]:
+    """The resolver knows no time limit: a slow one is left to wait in a thread of its own. Raises OSError,
+    UnicodeError, TimeoutError."""
+    found: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    return found.result(timeout=CONNECT_S)
 
 
 class _GuardedConnection(HTTPSConnection):

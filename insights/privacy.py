@@ -8,13 +8,15 @@ from datetime import datetime
 from typing import IO, Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from foundation import files, jobs
 from foundation.context import current_tenant
 from foundation.models import Job, StoredFile
 from incidents.models import IncidentEntry
 from tenancy import audit, people, privacy
 from tenancy.errors import Missing
-from tenancy.models import ApiToken, AuditEvent, Person, RoleAssignment
+from tenancy.models import ApiToken, AuditEvent, Invitation, Person, RoleAssignment, SavedView
 
 KIND = "person.export"
 JSON = files.FileKind("application/json", b"")  # we wrote it ourselves
@@ -107,11 +109,17 @@ def erase(person_id: UUID, *, at: datetime) -> Person:
 def _kept(person: Person) -> dict[str, Any]:
     roles = RoleAssignment.objects.for_tenant(person.tenant_id).filter(person=person).select_related("role")
     tokens = ApiToken.objects.for_tenant(person.tenant_id).filter(person=person)
+    invited = Invitation.objects.for_tenant(person.tenant_id).filter(
+        Q(email=person.email.lower()) | Q(invited_by=person)
+    )
+    views = SavedView.objects.for_tenant(person.tenant_id).filter(owner=person)
     entries = IncidentEntry.objects.for_tenant(person.tenant_id).filter(author=person)
     return {
         "person": {"id": person.id, "name": person.name, "email": person.email, "ended_at": person.ended_at},
         "roles": [{"role": row.role.name, "scope": row.scope, "scope_id": row.scope_id} for row in roles],
         "api_tokens": list(tokens.order_by("id").values("label", "created_at", "expires_at", "last_used_at")),
+        "invitations": list(invited.order_by("id").values("email", "name", "created_at", "accepted_at")),
+        "saved_views": list(views.order_by("id").values("name", "listing", "query")),
         "ticket_entries": list(entries.order_by("at", "id").values("incident__number", "at", "kind", "text")),
     }
 

@@ -141,6 +141,15 @@ def test_the_address_checked_is_the_address_called(monkeypatch):
     assert resolved == ["rebind.example"]
 
 
+def test_a_name_server_that_never_answers_does_not_hold_the_call(monkeypatch, no_connection):
+    over = threading.Event()
+    monkeypatch.setattr(http, "CONNECT_S", 0.05)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(30))
+    with pytest.raises(http.Blocked, match="not found within"):
+        http.request("GET", "https://slow.example/")
+    over.set()
+
+
 def test_other_ports_are_for_the_networks_allowed_alone(monkeypatch, settings):
     called = []
 

@@ -18,7 +18,7 @@ from django.urls import reverse
 from foundation import clock, jobs, mail
 from foundation.context import tenant
 from foundation.models import Job, OutboxEntry, StoredFile
-from tenancy import custom_roles, invitations
+from tenancy import custom_roles, invitations, saved_views
 from tenancy.models import AuditEvent, Invitation, Person, Role, Tenant, User
 from tests.factories.api import Api, make_api_token
 from tests.factories.fleet import make_place, make_room
@@ -176,9 +176,17 @@ def test_the_privacy_page_says_how_long_things_are_kept_as_the_database_does_it(
 def test_a_person_gets_all_that_is_kept_about_them(customer, ingrid, at):
     tom = make_person(customer, "pro_manager", at=at, name="Tom Baker")
     signed_in(tom.user).post(reverse("portal:group-add"), {"name": "Lobby"})
+    with tenant(customer.id):
+        role = Role.objects.for_tenant(customer).get(key="site_lead")
+        invitations.invite(
+            email="guest@example.com", role_id=role.id, link="x", by=tom, rights=None, at=clock.now()
+        )
+        saved_views.save(listing="rooms", name="Mine", query={}, shared=False, owner=tom, at=at)
     ingrid.post(reverse("portal:person-export", args=[tom.id]))
     work(customer)
     kept = json.loads(downloaded(ingrid, "portal:person-download", customer))
+    assert [row["email"] for row in kept["invitations"]] == ["guest@example.com"]
+    assert [row["name"] for row in kept["saved_views"]] == ["Mine"]
     assert kept["person"]["email"] == tom.email
     assert [role["role"] for role in kept["roles"]] == ["Pro Manager"]
     assert "group.create" in {event["action"] for event in kept["audit_log"]}

@@ -197,7 +197,8 @@ def test_the_list_of_its_customers_costs_a_partner_the_same_however_many(custome
 
 
 def test_a_partner_of_many_chooses_among_all_of_them(customer, manager, rooms, paul, at):
-    pauls = join(invite(manager), paul)
+    join(invite(manager), paul)
+    pauls = signed_in(paul)
     partner = Tenant.objects.get(id=paul.home_id)
     for number in range(60):
         make_person(partner, "", at=at, name=f"Ann {number:02}")
