@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import F
+
 from fleet import (
     assets,
     counters,
@@ -164,7 +166,9 @@ def _move_rooms(gone: Place, into: Place, *, at: datetime) -> list[Room]:
                 counters.room_change(tenant_id, before=(room.state, room.site_id), after=(room.state, site))
             )
     ids = [room.id for room in current]
-    Room.objects.for_tenant(tenant_id).filter(id__in=ids).update(place=into, site_id=site)
+    Room.objects.for_tenant(tenant_id).filter(id__in=ids).update(
+        place=into, site_id=site, version=F("version") + 1
+    )
     audit.record_many(
         [
             Written("room.move", room, {"place": gone.full_name}, {"place": into.full_name})

@@ -127,10 +127,12 @@ def _plan_one(
     mark = (given["kind"], given["vendor_id"], given["product_id"], given["serial"])
     (told,) = peripherals.attached({"peripherals": [given]})
     target = by_identity.get((device.id, told.identity)) or (by_serial.get(mark) if given["serial"] else None)
-    before = {key: getattr(target, key) for key in FACTS} if target else {}
+    before = _facts(target) if target else {}
     after = {key: given[key] or before.get(key, "") for key in FACTS}
     identity = target.identity if target and target.device_id == device.id else told.identity
     values = {**after, "identity": identity, "device_id": str(device.id)}
+    if target is not None:
+        values |= {"was": before, "was_on": str(target.device_id)}
     name = " ".join(filter(None, (after["make"], after["model"]))) or after["kind"]
     keys = [("serial" if given["serial"] else "model", f"{device.id}|{told.identity}")]
     if given["serial"]:
@@ -172,6 +174,7 @@ def apply(run: ImportRun, *, at: datetime) -> None:
     tenant_id = run.tenant_id
     rows_of = Peripheral.objects.for_tenant(tenant_id)
     for rows in staged(run, ImportRow.Action.CREATE):
+        _still_there(rows)
         rows_of.bulk_create(
             Peripheral(
                 id=row.target_id,
@@ -193,8 +196,11 @@ def apply(run: ImportRun, *, at: datetime) -> None:
         }
         if len(found) != len(rows):
             raise Stale
+        _still_there(rows)
         for row in rows:
             each = found[row.target_id]
+            if str(each.device_id) != row.values["was_on"] or _facts(each) != row.values["was"]:
+                raise Stale  # the device told something newer meanwhile
             each.device_id, each.identity = UUID(row.values["device_id"]), row.values["identity"]
             for key in FACTS:
                 setattr(each, key, row.values[key])
@@ -202,6 +208,19 @@ def apply(run: ImportRun, *, at: datetime) -> None:
         _record(rows, "changed", tenant_id=tenant_id, at=at)
         events = [event for row in rows if "left" in row.values for event in _went(row)]
         history.write(events, tenant_id=tenant_id, at=at)
+
+
+def _facts(row: Peripheral) -> dict[str, str]:
+    return {key: getattr(row, key) for key in FACTS}
+
+
+def _still_there(rows: Sequence[ImportRow]) -> None:
+    """The devices, each in the room it was in when it was checked. Raises Stale."""
+    wanted = {UUID(row.values["device_id"]): row.room_id for row in rows}
+    current = Device.objects.for_tenant(current_tenant()).filter(id__in=wanted, retired_at=None)
+    held = current.order_by("id").select_for_update(no_key=True).values_list("id", "room_id")
+    if dict(held) != wanted:
+        raise Stale
 
 
 def _went(row: ImportRow) -> list[history.Event]:

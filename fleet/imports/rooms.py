@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from fleet import counters, group_rules, history, inventory, notices, search, validation
+from fleet import counters, group_rules, history, inventory, notices, place_tree, search, validation
 from fleet.imports import places
 from fleet.imports.places import LEVELS, Spot, Tree
 from fleet.imports.planning import Column, Line, Planned, differing, named, one_of
@@ -103,7 +103,7 @@ def plan(run: ImportRun, lines: Sequence[Line], tree: Tree, *, at: datetime) -> 
 
 
 class _Rooms:
-    """Rooms that the lines may mean, read in three queries."""
+    """Rooms that the lines may mean, read in as many queries for one line as for all."""
 
     def __init__(self, lines: Sequence[Line], spots: Mapping[int, Spot | None]) -> None:
         current = Room.objects.for_tenant(current_tenant()).current().select_related("place")
@@ -120,6 +120,17 @@ class _Rooms:
         self.namesakes: dict[str, list[Room]] = {}
         for room in current.filter(name__in=placeless)[: 10 * len(placeless)] if placeless else ():
             self.namesakes.setdefault(room.name, []).append(room)
+        barred = any(spot is not None and regions.refusal(spot.country_code) for spot in spots.values())
+        self.with_devices = self._with_devices() if barred else set()
+
+    def _with_devices(self) -> set[UUID | None]:
+        """Rooms that do not move to a country that is not supported."""
+        several = [room.id for rooms in self.namesakes.values() for room in rooms]
+        known = [room.id for room in (*self.by_account.values(), *self.by_name.values())]
+        rows = Device.objects.for_tenant(current_tenant()).filter(
+            room_id__in=[*several, *known], retired_at=None
+        )
+        return set(rows.exclude(status=Device.Status.UNENROLLED).values_list("room_id", flat=True))
 
 
 def _plan_one(line: Line, spot: Spot | None, rooms: _Rooms, tree: Tree) -> Planned | None:
@@ -148,7 +159,7 @@ def _plan_one(line: Line, spot: Spot | None, rooms: _Rooms, tree: Tree) -> Plann
         return None
     if target is not None and spot is not None and spot.id != target.place_id:
         reason = regions.refusal(spot.country_code)
-        if reason and _has_devices(target):
+        if reason and target.id in rooms.with_devices:
             line.blame("", f"{reason} Unenroll its devices first.")
             return None
     keys = [("resource_account", account), ("name", f"{place_id}|{name}")]
@@ -161,11 +172,6 @@ def _plan_one(line: Line, spot: Spot | None, rooms: _Rooms, tree: Tree) -> Plann
 def _fact(room: Room, name: str) -> Any:
     value = getattr(room, name)
     return value.isoformat() if isinstance(value, date) else value
-
-
-def _has_devices(room: Room) -> bool:
-    devices = Device.objects.for_tenant(room.tenant_id).filter(room=room, retired_at=None)
-    return devices.exclude(status=Device.Status.UNENROLLED).exists()
 
 
 def _only_namesake(line: Line, namesakes: list[Room], account: str) -> Room | None:
@@ -243,6 +249,7 @@ def apply(run: ImportRun, *, at: datetime) -> None:
     groups = list(RoomGroup.objects.for_tenant(tenant_id).filter(is_default=True))
     figures: Tally[counters.Figure] = Tally()
     for rows in staged(run, ImportRow.Action.CREATE):
+        _places_still_there(rows)
         made = [
             Room(id=row.target_id, tenant_id=tenant_id, state_since=at, created_at=at, **_columns(row))
             for row in rows
@@ -259,6 +266,7 @@ def apply(run: ImportRun, *, at: datetime) -> None:
             rows, lambda row: Written("room.create", _about(row), after=row.after), tenant_id=tenant_id, at=at
         )
     for rows in staged(run, ImportRow.Action.UPDATE):
+        _places_still_there(rows)
         applied(rows, _changed, tenant_id=tenant_id, at=at)
         moved = [row for row in rows if "place" in (row.after or {})]
         notices.rooms_moved([row.target_id for row in moved], tenant_id=tenant_id, at=at)
@@ -270,6 +278,15 @@ def apply(run: ImportRun, *, at: datetime) -> None:
     for rows in staged(run, ImportRow.Action.UPDATE):
         figures.update(_write(run, [row.number for row in rows]))
     counters.add({figure: amount for figure, amount in figures.items() if amount})
+
+
+def _places_still_there(rows: Sequence[ImportRow]) -> None:
+    """And in the same building as when it was checked. Raises Stale."""
+    wanted = {UUID(row.values["place_id"]): UUID(row.values["site_id"]) for row in rows}
+    current = Place.objects.for_tenant(current_tenant()).filter(retired_at=None, id__in=wanted)
+    held = list(current.order_by("id").select_for_update(no_key=True))
+    if place_tree.sites_of(held) != wanted:
+        raise Stale
 
 
 def _columns(row: ImportRow) -> dict[str, Any]:
