@@ -9,11 +9,13 @@ from typing import Any
 
 import openpyxl
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from fleet import assets, counters, inventory, search
-from fleet.imports import runs
+from fleet import assets, counters, inventory, merging, place_tree, room_groups, search
+from fleet.imports import peripherals, planning, runs
 from fleet.imports.kinds import KINDS
-from fleet.models import Asset, ImportRow, ImportRun, Peripheral, Place, Room, RoomGroupMember
+from fleet.models import Asset, Device, ImportRow, ImportRun, Peripheral, Place, Room, RoomGroupMember
 from foundation import clock, jobs, timers
 from foundation.context import tenant
 from foundation.errors import NotValid
@@ -228,6 +230,112 @@ def test_what_changed_since_the_check_is_checked_again_and_nothing_happens(owner
     with tenant(owner.id):
         runs.apply(run.id, by=ME, at=clock.now())
     assert worked(owner, run).state == "done"
+
+
+def test_rooms_that_a_merge_moved_since_the_check_are_not_put_back(owner_of):
+    owner = owner_of()
+    with tenant(owner.id):
+        old, new = (make_place(name, at=clock.now()) for name in ("Old", "New"))
+        room = make_room("Aurora", place=old, resource_account="a@example.com", at=clock.now())
+    changing = checked(owner, HEAD + "Aurora,a@example.com,,,,7,\n")
+    adding = checked(owner, HEAD + "Bjerk,b@example.com,,Old,,7,\n")
+    with tenant(owner.id):
+        merging.merge_places(old.id, into_id=new.id, at=clock.now())
+        for run in (changing, adding):
+            runs.apply(run.id, by=ME, at=clock.now())
+    for run in (changing, adding):
+        assert worked(owner, run).state == "checked"
+    with tenant(owner.id):
+        room.refresh_from_db()
+        assert (room.place_id, room.capacity) == (new.id, None)
+        runs.apply(changing.id, by=ME, at=clock.now())
+    assert worked(owner, changing).state == "done"
+    with tenant(owner.id):
+        room.refresh_from_db()
+        assert (room.place_id, room.site_id, room.capacity) == (new.id, new.id, 7)
+
+
+def test_a_building_put_around_a_place_since_the_check_is_seen(owner_of):
+    owner = owner_of()
+    with tenant(owner.id):
+        floor = make_place("Attic", kind="floor", at=clock.now())
+    run = checked(owner, "Name,Floor\nAurora,Attic\n")
+    with tenant(owner.id):
+        tower = make_place("Tower", at=clock.now())
+        place_tree.move_place(floor.id, parent_id=tower.id, at=clock.now())
+        runs.apply(run.id, by=ME, at=clock.now())
+    assert worked(owner, run).state == "checked"
+
+
+def test_what_a_device_told_since_the_check_is_not_overwritten(owner_of):
+    owner = owner_of()
+    with tenant(owner.id):
+        room = make_room("Aurora", resource_account="a@example.com", at=clock.now())
+        make_device(room, at=clock.now())
+    head = "Account,Peripheral type,Serial number,Peripheral name,Firmware\n"
+    imported(owner, head + "a@example.com,Camera,S1,Brio,1.0\n", "peripherals")
+    run = checked(owner, head + "a@example.com,Camera,S1,Brio 500,\n", "peripherals")
+    with tenant(owner.id):
+        Peripheral.objects.for_tenant(owner).update(firmware="2.0")
+        runs.apply(run.id, by=ME, at=clock.now())
+    assert worked(owner, run).state == "checked"
+    with tenant(owner.id):
+        runs.apply(run.id, by=ME, at=clock.now())
+    assert worked(owner, run).state == "done"
+    with tenant(owner.id):
+        assert list(Peripheral.objects.values_list("model", "firmware")) == [("Brio 500", "2.0")]
+
+
+def test_a_device_that_left_the_room_since_the_check_gets_nothing(owner_of):
+    owner = owner_of()
+    with tenant(owner.id):
+        room = make_room("Aurora", resource_account="a@example.com", at=clock.now())
+        other = make_room("Bjerk", at=clock.now())
+        device = make_device(room, at=clock.now())
+    text = "Account,Peripheral type,Peripheral name\na@example.com,Camera,Brio\n"
+    run = checked(owner, text, "peripherals")
+    with tenant(owner.id):
+        Device.objects.for_tenant(owner).filter(id=device.id).update(room=other)
+        runs.apply(run.id, by=ME, at=clock.now())
+    assert worked(owner, run).state == "checked"
+    assert [message for _, _, message in told(run)] == [
+        "No device is enrolled in Aurora yet. Enroll it first."
+    ]
+
+
+def test_checking_costs_the_same_however_many_rows_and_namesakes(owner_of):
+    owner = owner_of()
+    with tenant(owner.id):
+        group = room_groups.add_group(name="Board", at=clock.now())
+        rooms = [make_room("Same", place=make_place(at=clock.now()), at=clock.now()) for _ in range(6)]
+        only = make_room("Only", at=clock.now())
+        for room in (rooms[0], only):
+            make_device(room, at=clock.now())
+        room_groups.add_members(group.id, [rooms[0].id, only.id], at=clock.now())
+
+    def cost(number: int) -> int:
+        rows = "".join(
+            f",Only,Camera,Cam {each},Board\n,Same,Camera,Cam {each},Board\n" for each in range(number)
+        )
+        with tenant(owner.id):
+            read = [
+                planning.Line(
+                    n, dict(zip(("room", "kind", "model", "group"), row.split(",")[1:], strict=True)), {}
+                )
+                for n, row in enumerate(rows.splitlines())
+            ]
+            run = ImportRun(tenant_id=owner.id, kind="peripherals")
+            with CaptureQueriesContext(connection) as queries:
+                planned = peripherals.plan(run, read, None, at=clock.now())
+        assert len(planned) == 2 * number
+        return len(queries)
+
+    assert cost(2) == cost(20)
+    run = checked(owner, "Display name,Peripheral type\nSame,Camera\nNone,Camera\n", "peripherals")
+    assert [message for _, _, message in told(run)] == [
+        "Several rooms have this name. Give the account.",
+        "There is no such room.",
+    ]
 
 
 def test_somebody_of_one_group_changes_its_rooms_and_adds_none(owner_of):
