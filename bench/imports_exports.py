@@ -89,9 +89,10 @@ def _import(owner: Tenant, rooms: int) -> list[tuple[str, Cost]]:
     from foundation import clock
     from foundation.context import tenant
     from tenancy.audit import SYSTEM
+    from tenancy.on_behalf import By
     from tenancy.rights import granted
 
-    by = runs.By(SYSTEM, granted([runs.PERMISSION]))
+    by = By(SYSTEM, granted([runs.PERMISSION]))
     with tenant(owner.id):
         run = runs.receive("rooms", _table(rooms), "rooms.csv", by=by, at=clock.now())
         runs.check(run.id, None, by=by, at=clock.now())
@@ -112,9 +113,10 @@ def _export(owner: Tenant, rooms: int) -> list[tuple[str, Cost]]:
     from foundation import clock
     from foundation.context import tenant
     from tenancy.audit import SYSTEM
+    from tenancy.on_behalf import By
     from tenancy.rights import granted
 
-    by = exports.By(SYSTEM, granted([exports.PERMISSION]))
+    by = By(SYSTEM, granted([exports.PERMISSION]))
     found = []
     for form in ("csv", "xlsx", "json"):
         with tenant(owner.id):

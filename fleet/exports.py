@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,40 +17,23 @@ from fleet.errors import Missing
 from fleet.export_tables import TABLES, Query, Table
 from foundation import files, jobs
 from foundation.context import current_tenant
-from foundation.errors import Conflict, NotValid
+from foundation.errors import NotValid
 from foundation.models import Job, StoredFile
 from foundation.tables.writing import FORMATS, ROWS_A_PART, Format
 from foundation.tenant_tables import TenantQuerySet
 from tenancy import audit, on_behalf
-from tenancy.audit import Actor
-from tenancy.rights import Rights
+from tenancy.on_behalf import By
 
 KIND = "export"
 PERMISSION = "rooms.view"
-MOST_AT_ONCE = 5  # of one organisation
 LARGEST_BYTES = 5_000_000_000
 LIVE = (Job.State.QUEUED, Job.State.RUNNING)
 PART = files.FileKind("application/octet-stream", b"")  # we wrote it ourselves
 
 
-class TooMany(Conflict):
-    code = "too_many_exports"
-
-
-@dataclass(frozen=True)
-class By:
-    """Who asks, and what they may see."""
-
-    actor: Actor
-    rights: Rights
-
-    def sees_all(self) -> bool:
-        return self.rights.everywhere(PERMISSION)
-
-
 def visible(by: By) -> TenantQuerySet[Job]:
     rows = Job.objects.for_tenant(current_tenant()).filter(kind=KIND)
-    return rows if by.sees_all() else rows.filter(requested_by=by.actor.id)
+    return rows if by.rights.everywhere(PERMISSION) else rows.filter(requested_by=by.actor.id)
 
 
 def export(job_id: UUID, by: By) -> Job:
@@ -63,16 +45,16 @@ def export(job_id: UUID, by: By) -> Job:
 
 
 def start(what: str, form: str, query: Query, *, by: By, at: datetime) -> Job:
-    """Queue an export of a list, filtered by `query` ({filter: values}). Raises NotValid, naming the field, and TooMany."""
+    """Queue an export of a list, filtered by `query` ({filter: values}). Raises NotValid, naming the field, and Conflict
+    while too many are being written."""
     if what not in TABLES:
         raise NotValid(f"This is none of {', '.join(TABLES)}.", field="what")
     if form not in FORMATS:
         raise NotValid(f"This is none of {', '.join(FORMATS)}.", field="format")
     tenant_id = current_tenant()
     kept = {"what": what, "format": form, "filters": TABLES[what].cleaned(query)}
-    if Job.objects.for_tenant(tenant_id).filter(kind=KIND, state__in=LIVE).count() >= MOST_AT_ONCE:
-        raise TooMany("Five exports are being written already. Wait for one to end.")
-    parameters = {**kept, "by": on_behalf.kept(by.actor, by.rights, PERMISSION)}
+    jobs.check_few(KIND, tenant_id=tenant_id)
+    parameters = {**kept, "by": by.kept(PERMISSION)}
     job = jobs.add(KIND, parameters, tenant_id=tenant_id, requested_by=by.actor.id, at=at)
     audit.record("export.create", job, tenant_id=tenant_id, at=at, after=kept, name=TABLES[what].label)
     return job

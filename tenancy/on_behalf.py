@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,17 @@ from tenancy.audit import Actor
 from tenancy.rights import EVERYWHERE, Reach, Rights, granted
 
 Kept = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class By:
+    """Who asks, and what he may."""
+
+    actor: Actor
+    rights: Rights
+
+    def kept(self, permission: str) -> dict[str, Any]:
+        return kept(self.actor, self.rights, permission)
 
 
 class Ended(NotAllowed):

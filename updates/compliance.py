@@ -57,9 +57,11 @@ class Product:
 
 
 def start(*, requested_by: UUID | None, at: datetime) -> Job:
-    """Queue an export of the tenant entered; that it was asked for is on record. Raises NotAllowed."""
+    """Queue an export of the tenant entered; that it was asked for is on record. Raises NotAllowed, and Conflict
+    while too many are being written."""
     scope.refuse_part("An export of all rooms")
     tenant_id = current_tenant()
+    jobs.check_few(KIND, tenant_id=tenant_id)
     job = jobs.add(KIND, {}, tenant_id=tenant_id, requested_by=requested_by, at=at)
     audit.record("updates.export", job, tenant_id=tenant_id, at=at, name="Compliance of updates")
     return job

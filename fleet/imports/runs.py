@@ -10,7 +10,6 @@ asked sees a run, and who may change every room. All functions work in the one t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Any
 from uuid import UUID
@@ -25,9 +24,8 @@ from foundation.errors import Conflict, NotValid
 from foundation.models import StoredFile, Timer
 from foundation.tables import reading
 from foundation.tenant_tables import TenantQuerySet
-from tenancy import audit, on_behalf
-from tenancy.audit import Actor
-from tenancy.rights import Rights
+from tenancy import audit
+from tenancy.on_behalf import By
 
 CHECK, APPLY = "import.check", "import.apply"  # kinds of jobs
 FORGET = "import.forget"  # kind of timer; its handler is forget
@@ -45,23 +43,9 @@ class NotNow(Conflict):
     code = "wrong_state"
 
 
-@dataclass(frozen=True)
-class By:
-    """Who asks, and what he may."""
-
-    actor: Actor
-    rights: Rights
-
-    def sees_all(self) -> bool:
-        return self.rights.everywhere(PERMISSION)
-
-    def kept(self) -> dict[str, Any]:
-        return on_behalf.kept(self.actor, self.rights, PERMISSION)
-
-
 def visible(by: By) -> TenantQuerySet[ImportRun]:
     rows = ImportRun.objects.for_tenant(current_tenant())
-    return rows if by.sees_all() else rows.filter(requested_by=by.actor.id)
+    return rows if by.rights.everywhere(PERMISSION) else rows.filter(requested_by=by.actor.id)
 
 
 def run(run_id: UUID, by: By) -> ImportRun:
@@ -118,7 +102,7 @@ def check(run_id: UUID, columns: Mapping[str, int] | None, *, by: By, at: dateti
     if columns is not None:
         held.columns = dict(columns)
     _check_columns(held)
-    _begin_check(held, by.kept(), note="", at=at)
+    _begin_check(held, by.kept(PERMISSION), note="", at=at)
     named = {key: held.header[place] for key, place in held.columns.items()}
     audit.record("import.check", held, tenant_id=held.tenant_id, at=at, after=named)
     return held
@@ -136,7 +120,7 @@ def apply(run_id: UUID, *, by: By, at: datetime) -> ImportRun:
     if not held.creates + held.updates:
         raise NotNow("Everything is as the file says already.")
     held.state, held.done, held.note = State.APPLYING, 0, ""
-    held.job_id = _queue(APPLY, held, by.kept(), at=at)
+    held.job_id = _queue(APPLY, held, by.kept(PERMISSION), at=at)
     held.save(update_fields=["state", "done", "note", "job_id"])
     counted = {"create": held.creates, "update": held.updates}
     audit.record("import.apply", held, tenant_id=held.tenant_id, at=at, after=counted)

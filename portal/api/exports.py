@@ -21,6 +21,7 @@ from portal.api.fields import Input, Word
 from portal.api.filters import Filters, any_of
 from portal.api.resources import Resource
 from portal.web import downloads
+from tenancy.on_behalf import By
 
 
 class ExportSerializer(serializers.Serializer[Job]):
@@ -85,8 +86,8 @@ class ExportFilters(Filters):
 class ExportResource(Resource):
     serializer_class = ExportSerializer
 
-    def by(self) -> exports.By:
-        return exports.By(self.principal.actor, self.principal.rights)
+    def by(self) -> By:
+        return By(self.principal.actor, self.principal.rights)
 
 
 class Exports(ExportResource):

@@ -23,6 +23,7 @@ from portal.api.fields import Input, Text
 from portal.api.filters import Filters, any_of
 from portal.api.parsers import BinaryParser, BodyTooLarge
 from portal.api.resources import Resource
+from tenancy.on_behalf import By
 
 PIECE = 256 * 1024
 LONGEST_NAME = 200
@@ -80,8 +81,8 @@ class ImportResource(Resource):
     serializer_class: type[serializers.BaseSerializer[Any]] = ImportSerializer
     answers: ClassVar = {"POST": (200, ImportSerializer)}
 
-    def by(self) -> runs.By:
-        return runs.By(self.principal.actor, self.principal.rights)
+    def by(self) -> By:
+        return By(self.principal.actor, self.principal.rights)
 
 
 class Imports(ImportResource):

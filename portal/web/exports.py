@@ -22,6 +22,7 @@ from portal.web.dialogs import form_view
 from portal.web.downloads import download
 from portal.web.forms import Form, posted
 from tenancy.models import Person
+from tenancy.on_behalf import By
 
 PAGE = 50
 FORMATS = (("csv", "CSV"), ("xlsx", "XLSX"), ("json", "JSON"))
@@ -40,9 +41,9 @@ class ExportForm(Form):
     format = forms.ChoiceField(label="Format", choices=FORMATS, initial="csv")
 
 
-def by(request: TenantRequest) -> exports.By:
+def by(request: TenantRequest) -> By:
     principal = principal_of(request)
-    return exports.By(principal.actor, principal.rights)
+    return By(principal.actor, principal.rights)
 
 
 @require_GET

@@ -28,6 +28,7 @@ from portal.web.dialogs import form_view
 from portal.web.forms import Form, choose, initial_choice, posted
 from portal.web.uploads import accepts_upload, is_too_large
 from tenancy.models import Person
+from tenancy.on_behalf import By
 
 PAGE = 50
 PROBLEMS_A_PAGE = 100
@@ -72,9 +73,9 @@ class ColumnsForm(Form):
         return {key: int(place) for key, place in data.items() if place}
 
 
-def by(request: TenantRequest) -> runs.By:
+def by(request: TenantRequest) -> By:
     principal = principal_of(request)
-    return runs.By(principal.actor, principal.rights)
+    return By(principal.actor, principal.rights)
 
 
 def changes_nothing(view: View) -> View:

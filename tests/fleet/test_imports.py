@@ -23,13 +23,14 @@ from foundation.models import Job, StoredFile
 from tenancy import assignments, people
 from tenancy.audit import SYSTEM, Actor
 from tenancy.models import AuditEvent, Person, Role
+from tenancy.on_behalf import By
 from tenancy.rights import Place as Where
 from tenancy.rights import granted, reach_of
 from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.tenancy import make_customer, make_person
 from workers.effects import JOB_BREAKDOWNS, JOB_STEPS, TIMERS
 
-ME = runs.By(SYSTEM, granted([runs.PERMISSION]))
+ME = By(SYSTEM, granted([runs.PERMISSION]))
 HEAD = "Name,Account,Country,Building,Type,Seats,Time zone\n"
 
 
@@ -39,7 +40,7 @@ def owner_of(committed_db: None) -> Any:
     return lambda: make_customer(at=clock.now())
 
 
-def received(owner: Any, text: str | bytes, kind: str = "rooms", by: runs.By = ME) -> ImportRun:
+def received(owner: Any, text: str | bytes, kind: str = "rooms", by: By = ME) -> ImportRun:
     raw = text.encode() if isinstance(text, str) else text
     with tenant(owner.id):
         return runs.receive(kind, io.BytesIO(raw), "rooms.csv", by=by, at=clock.now())
@@ -55,14 +56,14 @@ def worked(owner: Any, run: ImportRun) -> ImportRun:
     return run
 
 
-def checked(owner: Any, text: str | bytes, kind: str = "rooms", by: runs.By = ME) -> ImportRun:
+def checked(owner: Any, text: str | bytes, kind: str = "rooms", by: By = ME) -> ImportRun:
     run = received(owner, text, kind, by)
     with tenant(owner.id):
         runs.check(run.id, None, by=by, at=clock.now())
     return worked(owner, run)
 
 
-def imported(owner: Any, text: str | bytes, kind: str = "rooms", by: runs.By = ME) -> ImportRun:
+def imported(owner: Any, text: str | bytes, kind: str = "rooms", by: By = ME) -> ImportRun:
     run = checked(owner, text, kind, by)
     with tenant(owner.id):
         assert told(run) == []
@@ -76,7 +77,7 @@ def told(run: ImportRun) -> list[tuple[int, str, str]]:
         return [(each.row, each.column, each.message) for each in rows]
 
 
-def somebody(owner: Any, *scope: Where) -> tuple[Person, runs.By]:
+def somebody(owner: Any, *scope: Where) -> tuple[Person, By]:
     """A site lead of the customer, everywhere or in those places, and how he asks."""
     at = clock.now()
     person = make_person(owner, "", at=at)
@@ -84,7 +85,7 @@ def somebody(owner: Any, *scope: Where) -> tuple[Person, runs.By]:
         role = Role.objects.for_tenant(owner).get(key="site_lead")
         assignments.give(person, role_id=role.id, everywhere=not scope, scope=scope, by=None, at=at)
     reach = reach_of(not scope, [[kind, str(key)] for kind, key in scope])
-    return person, runs.By(Actor("person", person.user_id), granted([runs.PERMISSION], reach))
+    return person, By(Actor("person", person.user_id), granted([runs.PERMISSION], reach))
 
 
 def test_a_run_does_not_outlive_the_rights_of_whoever_asked(owner_of):
@@ -358,7 +359,7 @@ def test_somebody_of_one_group_changes_its_rooms_and_adds_none(owner_of):
     with tenant(owner.id):
         assert Room.objects.get(id=mine.id).capacity == 5
         assert runs.visible(some).count() == runs.visible(ME).count() == 2
-        other = runs.By(Actor("person", place.id), some.rights)
+        other = By(Actor("person", place.id), some.rights)
         assert runs.visible(other).count() == 0
     assert done.state == "done"
 

@@ -33,6 +33,7 @@ from tenancy import (
 )
 from tenancy.audit import SYSTEM
 from tenancy.models import BreakGlass, Person, Role, RoleAssignment, Tenant, User
+from tenancy.on_behalf import By
 from tenancy.rights import granted
 from tenancy.roles import CUSTOMER_ROLES, OPERATOR_ROLES
 from tenancy.tenants import add_person, create_tenant
@@ -192,9 +193,9 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
     group = room_groups.add_group(name=f"{canary} group", at=at)
     room_groups.add_members(group.id, [room.id], at=at)
     table = io.BytesIO(f"Name,Building\n{canary},{canary}\n".encode())
-    by = import_runs.By(SYSTEM, granted([import_runs.PERMISSION]))
+    by = By(SYSTEM, granted([import_runs.PERMISSION]))
     imported = import_runs.receive("rooms", table, f"{canary}.csv", by=by, at=at)
-    export_by = exports.By(SYSTEM, granted([exports.PERMISSION]))
+    export_by = By(SYSTEM, granted([exports.PERMISSION]))
     queued = exports.start("rooms", "csv", {"q": [canary]}, by=export_by, at=at)
     asset = assets.add_asset(room_id=room.id, kind="dock", name=f"{canary} asset", at=at)
     devices = Device.objects.for_tenant(customer.tenant)

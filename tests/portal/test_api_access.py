@@ -26,6 +26,7 @@ from portal.api.resources import Resource
 from tenancy import api_tokens, assignments, custom_roles, invitations, saved_views
 from tenancy.audit import SYSTEM
 from tenancy.models import ApiToken, AuditEvent, Role
+from tenancy.on_behalf import By
 from tenancy.rights import granted
 from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
@@ -52,10 +53,10 @@ def make_things(owner, now):
         place = make_place(at=now)
         room = make_room(place=place, at=now)
         device = make_device(room, at=now)
-        by = import_runs.By(SYSTEM, granted([import_runs.PERMISSION]))
+        by = By(SYSTEM, granted([import_runs.PERMISSION]))
         table = io.BytesIO(b"Name,Building\nNew,HQ\n")
         imported = import_runs.receive("rooms", table, "rooms.csv", by=by, at=now)
-        export_by = exports.By(SYSTEM, granted([exports.PERMISSION]))
+        export_by = By(SYSTEM, granted([exports.PERMISSION]))
         export = exports.start("rooms", "csv", {}, by=export_by, at=now)
         kept = files.store(
             io.BytesIO(b"rooms"),

@@ -27,6 +27,7 @@ from incidents import notes
 from incidents.models import Incident
 from tenancy.audit import SYSTEM
 from tenancy.models import Person, Tenant, User
+from tenancy.on_behalf import By
 from tenancy.rights import granted
 from tests.factories.fleet import make_device, make_place, make_room
 from tests.factories.incidents import heal, make_incident, said
@@ -110,9 +111,9 @@ def _furnish(customer: Tenant, agent: User, *, at: Any) -> dict[str, UUID]:
     bulk_edit.set_changes(edit.id, {"capacity": 12, "add_groups": [group.id]}, at=at)
     everything = granted([import_runs.PERMISSION, exports.PERMISSION])
     table = io.BytesIO(b"Name,Building,Seats\nEster,HQ,8\n")
-    by_manager = import_runs.By(SYSTEM, everything)
+    by_manager = By(SYSTEM, everything)
     imported = import_runs.receive("rooms", table, "rooms.csv", by=by_manager, at=at)
-    exports.start("rooms", "csv", {}, by=exports.By(SYSTEM, everything), at=at)
+    exports.start("rooms", "csv", {}, by=By(SYSTEM, everything), at=at)
     assets.add_asset(room_id=rooms[0].id, kind="dock", name="Dock", serial_number="D1", at=at)
     return {
         "imported": imported.id,

@@ -24,6 +24,7 @@ from foundation.tables.reading import read_table
 from tenancy import assignments
 from tenancy.audit import SYSTEM
 from tenancy.models import AuditEvent, Role
+from tenancy.on_behalf import By
 from tenancy.rights import granted
 from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
@@ -122,7 +123,7 @@ def test_other_lists_are_exported_too(manager, owner, what, column, values):
 )
 def test_what_was_exported_is_what_is_there_when_it_is_sent_back(manager, owner, what, kind):
     raw = exported(manager, owner, f"what={what}", what=what)
-    by = runs.By(SYSTEM, granted([runs.PERMISSION]))
+    by = By(SYSTEM, granted([runs.PERMISSION]))
     with tenant(owner.id):
         run = runs.receive(kind, io.BytesIO(raw), "back.csv", by=by, at=clock.now())
         runs.check(run.id, None, by=by, at=clock.now())
