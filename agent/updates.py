@@ -142,6 +142,7 @@ class Updater:
 
     def _deploy(self, address: str) -> None:
         update = _read(self._get(address))
+        self._own({"href": update.href})
         progress = self._progress()
         if progress.number != update.number:
             self._forget()

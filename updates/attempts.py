@@ -410,6 +410,9 @@ def _expire(attempt: Attempt, *, at: datetime) -> None:
 def _back(attempt: Attempt, *, at: datetime) -> None:
     """Stopped before it happened: it waits again, or is skipped where the rollout goes on no more."""
     state = RolloutState(attempt.rollout.state)
+    if state == RolloutState.IN_PROGRESS:  # its night ended while it had not begun
+        _expire(attempt, at=at)
+        return
     skipped = {RolloutState.CANCELLED: "cancelled", RolloutState.DEPRECATED: "deprecated"}
     if state in skipped:
         _move(attempt, TargetState.SKIPPED, skipped[state], at=at)

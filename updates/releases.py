@@ -161,10 +161,7 @@ def keep_file(
     """
     scope.refuse_part("Adding a file")
     row = release(release_id)
-    if row.state == State.DEPRECATED:
-        raise NotNow("This release is deprecated.")
-    if _live_rollouts(row):
-        raise NotNow("A rollout of this release runs: its file stays as it is.")
+    _check_takes_file(row)
     content = artifacts.receive(
         source,
         name,
@@ -176,6 +173,12 @@ def keep_file(
     )
     row = _held(release_id)
     files = Artifact.objects.for_tenant(row.tenant_id)
+    try:
+        _check_takes_file(row)  # it may have taken long to come
+    except NotNow:
+        if not files.filter(sha256=content.sha256).exists():
+            artifacts.remove(row.tenant_id, content.sha256)
+        raise
     replaced = files.filter(release=row).first()
     files.filter(release=row).delete()
     made: Artifact = files.create(
@@ -213,17 +216,14 @@ def deprecate(release_id: UUID, *, reason: str, withdraw: bool = False, at: date
     row.save(update_fields=["state", "deprecated_at", "deprecated_reason", "withdrawn", "revision"])
     after = {"reason": row.deprecated_reason, "withdrawn": row.withdrawn}
     audit.record("release.deprecate", row, tenant_id=row.tenant_id, at=at, after=after)
+    held = artifact_of(row)
+    if row.withdrawn and held is not None:
+        _forget(row.tenant_id, held.sha256)
     return row
 
 
 def artifact_of(row: Release) -> Artifact | None:
     return Artifact.objects.for_tenant(row.tenant_id).filter(release=row).first()
-
-
-def may_fetch(tenant_id: UUID, sha256: str) -> bool:
-    """Whether content is that of a release nobody withdrew. The tenant is entered."""
-    files = Artifact.objects.for_tenant(tenant_id).filter(sha256=sha256)
-    return files.filter(release__withdrawn=False).exists()
 
 
 def offered(row: Release) -> Offered:
@@ -245,9 +245,17 @@ def _live_rollouts(row: Release) -> bool:
     return rollouts.exclude(state__in=ENDED_ROLLOUTS).exists()
 
 
+def _check_takes_file(row: Release) -> None:
+    if row.state == State.DEPRECATED:
+        raise NotNow("This release is deprecated.")
+    if _live_rollouts(row):
+        raise NotNow("A rollout of this release runs: its file stays as it is.")
+
+
 def _forget(tenant_id: UUID, sha256: str) -> None:
-    """Content no other release has goes once this is committed."""
-    if not Artifact.objects.for_tenant(tenant_id).filter(sha256=sha256).exists():
+    """Content that no release nobody withdrew has goes once this is committed: links to it lead nowhere then."""
+    files = Artifact.objects.for_tenant(tenant_id).filter(sha256=sha256)
+    if not files.filter(release__withdrawn=False).exists():
         transaction.on_commit(lambda: artifacts.remove(tenant_id, sha256))
 
 

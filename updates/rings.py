@@ -256,9 +256,9 @@ def window(starts: time, ends: time) -> InstallWindow:
 
 
 class Windows:
-    """The hours of rooms. Of several groups that say different, the one whose name comes first counts."""
+    """The hours of some rooms. Of several groups that say different, the one whose name comes first counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, room_ids: Iterable[UUID] = ()) -> None:
         tenant_id = current_tenant()
         with scope.whole():
             rows = InstallWindowSetting.objects.for_tenant(tenant_id).select_related("group")
@@ -272,7 +272,9 @@ class Windows:
                     by_group[row.group_id] = InstallWindow(row.starts, row.ends)
             self._of_room: dict[UUID, InstallWindow] = {}
             rank = {group_id: place for place, group_id in enumerate(by_group)}
-            members = RoomGroupMember.objects.for_tenant(tenant_id).filter(group_id__in=list(by_group))
+            members = RoomGroupMember.objects.for_tenant(tenant_id).filter(
+                group_id__in=list(by_group), room_id__in=list(room_ids)
+            )
             pairs = members.values_list("room_id", "group_id") if by_group else ()
             for room_id, group_id in sorted(pairs, key=lambda pair: rank[pair[1]], reverse=True):
                 self._of_room[room_id] = by_group[group_id]

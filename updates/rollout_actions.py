@@ -139,8 +139,8 @@ def resume(rollout_id: UUID, *, revision: int | None = None, at: datetime) -> Ro
         RolloutGate.objects.for_tenant(row.tenant_id).filter(stage=stage).update(
             reported=0, failed=0, score=0.0, tripped=False
         )
-        stage.state = StageState.TESTING if stage.installed_at is not None else StageState.IN_PROGRESS
-        stage.failed_accepted, stage.reason = stage.failed, ""
+        again = rollouts.resumed(rollout_progress.plain(stage))
+        stage.state, stage.failed_accepted, stage.reason = again.state, again.failed_accepted, ""
         stage.save()
     rollout_ends.end_paused(row, at=at)
     return _saved(row, "rollout.resume", at=at)

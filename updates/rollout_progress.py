@@ -6,6 +6,7 @@ Of an entered tenant; times are aware, UTC.
 
 from __future__ import annotations
 
+import math
 from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +14,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import F
+from django.db.models import Count, F, Q
 
 from fleet import faults, telemetry
 from fleet.models import Device, Room, SignalState
+from foundation.tenant_tables import TenantQuerySet
 from tenancy import audit
 from updates import attempts, gates, readiness, rollout_ends, rollouts, targets
 from updates.attempts import FORCED_LIVES, Offer
@@ -86,8 +88,9 @@ def counts_of(stage: RolloutStage) -> Counts:
     return Counts(stage.scheduled, stage.in_progress, stage.succeeded, stage.failed, stage.skipped)
 
 
-def _facts(row: Rollout, stage: RolloutStage) -> Stage:
-    plain = Stage(
+def plain(stage: RolloutStage) -> Stage:
+    """As updates.rollouts knows it, before its gates are asked."""
+    return Stage(
         state=StageState(stage.state),
         starts_on=stage.starts_on,
         test_days=stage.test_days,
@@ -98,12 +101,16 @@ def _facts(row: Rollout, stage: RolloutStage) -> Stage:
         failed_accepted=stage.failed_accepted,
         installed_at=stage.installed_at,
     )
-    if plain.state not in (StageState.IN_PROGRESS, StageState.TESTING):
-        return plain
+
+
+def _facts(row: Rollout, stage: RolloutStage) -> Stage:
+    bare = plain(stage)
+    if bare.state not in (StageState.IN_PROGRESS, StageState.TESTING):
+        return bare
     tripped = RolloutGate.objects.for_tenant(row.tenant_id).filter(stage=stage, tripped=True).exists()
     unwell = any(verdict == Verdict.STOP for _, _, _, verdict in health_of(row, stage))
     return replace(
-        plain,
+        bare,
         gate=Verdict.STOP if tripped else Verdict.GO_ON,
         health=Verdict.STOP if unwell else Verdict.GO_ON,
     )
@@ -114,26 +121,26 @@ def health_of(row: Rollout, stage: RolloutStage) -> list[tuple[str, Health, Heal
     tenant_id = row.tenant_id
     mine = RolloutTarget.objects.for_tenant(tenant_id).filter(rollout=row)
     updated = mine.filter(stage=stage, state=TargetState.SUCCEEDED)
-    since = stage.installed_at or stage.started_at
-    here = list(updated.values_list("model", "room_id"))
-    models = sorted({model for model, _ in here})
-    if not models or since is None:
+    here = _by_model(updated)
+    if not here or (stage.installed_at or stage.started_at) is None:
         return []
-    unwell = set(Room.objects.for_tenant(tenant_id).filter(open_faults__gt=0).values_list("id", flat=True))
-    rest: dict[str, set[UUID]] = {}
     have_it = ["already_current", "runs_newer"]
-    others = mine.filter(model__in=models).exclude(room=None).exclude(reason__in=have_it)
+    others = mine.filter(model__in=list(here)).exclude(room=None).exclude(reason__in=have_it)
     waiting = others.filter(state__in=[TargetState.SCHEDULED, TargetState.SKIPPED, TargetState.NOT_REQUIRED])
-    for name, room_id in waiting.values_list("model", "room_id"):
-        rest.setdefault(name, set()).add(room_id)
-    found = []
-    for model in models:
-        mine_here = {room_id for name, room_id in here if name == model}
-        not_here = rest.get(model, set())
-        have = Health(len(mine_here), len(mine_here & unwell))
-        have_not = Health(len(not_here), len(not_here & unwell))
-        found.append((model, have, have_not, gates.health_verdict(have, have_not)))
-    return found
+    rest = _by_model(waiting)
+    return [
+        (model, have, have_not, gates.health_verdict(have, have_not))
+        for model, have in sorted(here.items())
+        for have_not in [rest.get(model, Health(0, 0))]
+    ]
+
+
+def _by_model(rows: TenantQuerySet[RolloutTarget]) -> dict[str, Health]:
+    """Rooms, and those with a fault, counted where they lie."""
+    rooms = Count("room_id", distinct=True)
+    unwell = Count("room_id", distinct=True, filter=Q(room__open_faults__gt=0))
+    counted = rows.order_by().values_list("model").annotate(rooms=rooms, unwell=unwell)
+    return {model: Health(number, faulty) for model, number, faulty in counted}
 
 
 def _change(row: Rollout, stage: RolloutStage, step: rollouts.Step, *, at: datetime) -> None:
@@ -298,8 +305,10 @@ def looked_at(
         waiting = RolloutTarget.objects.for_tenant(row.tenant_id).due().filter(rollout=row)
         latest = (at + rollouts.FIRST_ZONE).date()
         due = waiting.filter(night__lte=latest)
-        rows = due.filter(stage_id__in=going) | due.filter(catch_up=True) | waiting.exclude(forced="")
-        some = list(rows.order_by("night", "id")[:SCANNED])
+        some = list(waiting.exclude(forced="").order_by("night", "id")[:SCANNED])
+        some += _in_turn(
+            due.filter(forced="", stage_id__in=going) | due.filter(forced="", catch_up=True), at=at
+        )
     if not some:
         return []
     rooms = {
@@ -308,7 +317,7 @@ def looked_at(
         .filter(id__in={target.room_id for target in some if target.room_id})
         .only("id", "tenant", "time_zone")
     }
-    windows = Windows()
+    windows = Windows(rooms)
     zones = {name: ZoneInfo(name) for name in {room.time_zone for room in rooms.values()}}
     found: list[tuple[RolloutTarget, str, datetime | None]] = []
     open_for: dict[UUID, datetime] = {}
@@ -332,6 +341,14 @@ def looked_at(
         if target.id in open_for:
             found.append((target, ready[target.id], open_for[target.id]))
     return found
+
+
+def _in_turn(due: TenantQuerySet[RolloutTarget], *, at: datetime) -> list[RolloutTarget]:
+    """Some of those that are due: where they are more than fit one look, another piece each minute, so that devices
+    which cannot begin do not keep the others from it."""
+    pieces = max(1, math.ceil(due.count() / SCANNED))
+    first = int(at.timestamp()) // 60 % pieces * SCANNED
+    return list(due.order_by("night", "id")[first : first + SCANNED])
 
 
 def _ready(row: Rollout, some: Sequence[RolloutTarget], *, at: datetime) -> dict[UUID, str]:

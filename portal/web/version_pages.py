@@ -141,7 +141,7 @@ def room_updates(request: TenantRequest, room_id: UUID) -> HttpResponse:
         "zone": room.time_zone,
         "ring": ring,
         "own_ring": own,
-        "window": rings.Windows().of(room.id),
+        "window": rings.Windows([room.id]).of(room.id),
         "devices": [(device, KINDS[device.kind], _versions(device)) for device in devices],
         "due": [_due(each, waits.get(each.id, "")) for each in open_targets],
         "tries": [

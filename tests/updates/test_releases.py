@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tenancy.models import AuditEvent
 from tests.factories.updates import PACKAGE, make_release
 from updates import applicability, artifacts, releases
 from updates.applicability import Fit, Offered, fit
+from updates.errors import NotNow
 from updates.versions import Scheme
 
 
@@ -84,13 +86,33 @@ def test_editing_minds_what_somebody_else_changed(inside, at):
         releases.edit_release(new_id(), notes="", at=at)
 
 
-def test_a_withdrawn_release_is_fetched_no_more(inside, at):
+def test_content_of_a_withdrawn_release_is_gone_unless_another_release_has_it(
+    inside, at, django_capture_on_commit_callbacks
+):
+    row, twin = (make_release(version, with_file=False, at=at) for version in ("5.4.218", "9.9"))
+    for each in (row, twin):
+        sha256 = releases.keep_file(each.id, io.BytesIO(PACKAGE), "app.swu", at=at).sha256
+    for each, withdraw, is_kept in ((row, False, True), (row, True, True), (twin, True, False)):
+        with django_capture_on_commit_callbacks(execute=True):
+            releases.deprecate(each.id, reason="Breaks cameras", withdraw=withdraw, at=at)
+        assert (artifacts.size_of(inside.id, sha256) is not None) == is_kept
+
+
+def test_a_file_that_comes_when_a_rollout_has_begun_is_refused_and_not_kept(inside, at, monkeypatch):
     row = make_release(at=at)
-    sha256 = releases.artifact_of(row).sha256
-    releases.deprecate(row.id, reason="Superseded", at=at)
-    assert releases.may_fetch(inside.id, sha256)
-    releases.deprecate(row.id, reason="Breaks cameras", withdraw=True, at=at)
-    assert not releases.may_fetch(inside.id, sha256)
+    receive = artifacts.receive
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        content = receive(*args, **more)
+        releases.deprecate(row.id, reason="Meanwhile", at=at)
+        return content
+
+    monkeypatch.setattr(artifacts, "receive", slowly)
+    package = b"070702" + b"another" * 100
+    with pytest.raises(NotNow):
+        releases.keep_file(row.id, io.BytesIO(package), "late.swu", at=at)
+    assert artifacts.size_of(inside.id, hashlib.sha256(package).hexdigest()) is None
+    assert releases.artifact_of(row).name != "late.swu"
 
 
 def test_whom_a_release_fits():

@@ -26,7 +26,16 @@ from tests.factories.updates import (
     says,
     succeed,
 )
-from updates import attempts, catch_up, proposals, releases, rings, rollout_actions, rollout_progress
+from updates import (
+    artifacts,
+    attempts,
+    catch_up,
+    proposals,
+    releases,
+    rings,
+    rollout_actions,
+    rollout_progress,
+)
 from updates.errors import AttemptEnded, NoFile, NotNow, ReleaseDeprecated
 from updates.models import Attempt, Ring, Rollout, RolloutGate, RolloutStage, RolloutTarget
 
@@ -197,6 +206,20 @@ def test_a_room_in_a_meeting_a_silent_one_and_one_without_space_wait(release, at
         )
     }
     assert found == {busy.id: "in_meeting", silent.id: "silent", full.id: "disk_space"}
+
+
+def test_devices_that_cannot_begin_do_not_keep_the_others_from_it(release, at, monkeypatch):
+    """However many are due, and however many of them wait."""
+    monkeypatch.setattr(rollout_progress, "SCANNED", 3)
+    devices = make_fleet(rings_of={"Staging": 9}, at=at)["Staging"]
+    row = make_running(release, at=at)
+    order = list(RolloutTarget.objects.for_tenant(row.tenant_id).order_by("night", "id"))
+    ready = order[-1].device_id
+    silent = Device.objects.for_tenant(row.tenant_id).exclude(id=ready)
+    silent.filter(id__in=[device.id for device in devices]).update(silent_since=NIGHT)
+    for minute in range(3):
+        look(row, at=NIGHT + minute * MINUTE)
+    assert [attempt.device_id for attempt in open_attempts(row)] == [ready]
 
 
 def test_a_ring_that_begins_late_has_its_nights_later(release, at):
@@ -568,6 +591,23 @@ def test_one_cut_off_after_it_read_what_to_do_is_asked_to_stop_in_the_morning(tr
     assert target_of(row, attempt.device).state == "scheduled"
 
 
+def test_a_device_that_reads_what_to_do_and_never_begins_does_not_go_round_for_ever(trying):
+    row, attempt = trying
+    night = NIGHT + 4 * HOUR
+    look(row, at=night)
+    rollout_actions.force(row.id, attempt.target_id, when="now", reason="Board meeting", at=night)
+    for _ in range(12):
+        night += HOUR * 13
+        row = look(row, at=night)
+        for each in open_attempts(row):
+            attempts.fetched(each, at=night)
+        if target_of(row, attempt.device).state == "failed":
+            break
+    target = target_of(row, attempt.device)
+    assert (target.state, target.reason) == ("failed", "never_began")
+    assert "update_failed" in faults_of(attempt.device)
+
+
 def test_a_device_that_never_returns_failed(trying):
     row, attempt = trying
     attempts.report(attempt, says("downloaded", "none"), at=NIGHT)
@@ -608,13 +648,13 @@ def test_a_failure_is_one_ticket_which_the_next_success_resolves(trying):
     assert not ticket.is_open
 
 
-def test_a_release_withdrawn_while_it_is_fetched_stops_there(trying):
+def test_a_release_withdrawn_while_it_is_fetched_stops_there(trying, django_capture_on_commit_callbacks):
     row, attempt = trying
     attempts.fetched(attempt, at=NIGHT)
     attempts.download_began(attempt, at=NIGHT)
-    rollout_actions.deprecate_release(row.release_id, reason="Bricks", withdraw=True, at=NIGHT + MINUTE)
-    sha256 = releases.artifact_of(row.release).sha256
-    assert not releases.may_fetch(row.tenant_id, sha256)
+    with django_capture_on_commit_callbacks(execute=True):
+        rollout_actions.deprecate_release(row.release_id, reason="Bricks", withdraw=True, at=NIGHT + MINUTE)
+    assert artifacts.size_of(row.tenant_id, releases.artifact_of(row.release).sha256) is None
     row = rollout_actions.rollout(row.id)
     assert (row.state, open_attempts(row)[0].state) == ("deprecated", "cancelling")
     look(row, at=NIGHT + HOUR)
