@@ -224,6 +224,7 @@ def retire_room(room_id: UUID, *, at: datetime) -> Room:
     counters.add(counters.room_change(retired.tenant_id, before=(retired.state, retired.site_id), after=None))
     audit.record("room.retire", retired, tenant_id=retired.tenant_id, at=at)
     history.write([history.Event(retired.id, history.Kind.RETIRED)], tenant_id=retired.tenant_id, at=at)
+    notices.room_retired(retired.id, tenant_id=retired.tenant_id, at=at)
     return retired
 
 

@@ -19,6 +19,7 @@ FAULT_CHANGED = "fault.changed"
 REGROUPED = "group.regrouped"  # the subject begins with the group's id; the payload names the rooms
 ROOMS_MOVED = "rooms.moved"  # the payload names the rooms
 ROOM_MERGED = "room.merged"  # the subject is the room that is gone, the payload names what it became part of
+ROOM_RETIRED = "room.retired"  # the subject is the room
 ROOMS_TOLD = 500  # in one notice
 
 
@@ -50,6 +51,11 @@ def rooms_moved(room_ids: Iterable[UUID], *, tenant_id: UUID, at: datetime) -> N
 def room_merged(gone_id: UUID, into_id: UUID, *, tenant_id: UUID, at: datetime) -> None:
     """A room became part of another."""
     timers.set_timers([(ROOM_MERGED, str(gone_id), at, {"into": str(into_id)})], tenant_id=tenant_id)
+
+
+def room_retired(room_id: UUID, *, tenant_id: UUID, at: datetime) -> None:
+    """A room is no longer in use."""
+    _tell(ROOM_RETIRED, [room_id], tenant_id=tenant_id, at=at)
 
 
 def rooms_of(timer: Timer) -> list[UUID]:

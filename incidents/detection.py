@@ -117,6 +117,12 @@ def evaluate_signal(tenant_id: UUID, signal: str, room_ids: Iterable[UUID], *, a
     return reconcile(tenant_id, wanted, at=at) if keys else Outcome()
 
 
+def evaluate_apps(tenant_id: UUID, device_ids: Iterable[UUID], *, at: datetime) -> Outcome:
+    """A version of the meeting app was published: these devices may be late now. Of an entered tenant."""
+    pairs = {(device_id, APP_VERSION) for device_id in device_ids}
+    return reconcile(tenant_id, Wanted(pairs=pairs), at=at) if pairs else Outcome()
+
+
 def recheck(tenant_id: UUID, incident_id: UUID, *, at: datetime) -> bool:
     """One watching period after a person resolved a ticket: still unhealthy reopens it. Returns whether it did.
 

@@ -356,8 +356,16 @@ def _situation(
         held=any(
             (key[0], holder) in known.explaining and _judged(known.values, holder, device)
             for holder in of_signal.rule.held_by
-        ),
+        )
+        or (of_signal.rule.derived and _is_told(key, known)),
     )
+
+
+def _is_told(key: Key, known: _Known) -> bool:
+    """Has what this explains a ticket already? It was opened before the reason was known, and once is enough."""
+    explained = (name for name, rule in RULES.items() if key[1] in rule.held_by)
+    tickets = (known.tickets.get((key[0], name, "")) for name in explained)
+    return any(ticket is not None and ticket.is_open for ticket in tickets)
 
 
 def _judged(values: SignalValues, signal: str, device: Device) -> bool:

@@ -42,11 +42,13 @@ CAUSES: Mapping[str, str] = {  # why a person resolves a ticket
     "known_issue": "Known issue",
     "other": "Other",
 }
-HEALTHY, UNENROLLED, DISABLED = "healthy", "unenrolled", "signal_disabled"  # why Greenroom does
+# Why Greenroom does
+HEALTHY, UNENROLLED, DISABLED, RETIRED = "healthy", "unenrolled", "signal_disabled", "room_retired"
 CAUSES_OF_GREENROOM: Mapping[str, str] = {
     HEALTHY: "Healthy again",
     UNENROLLED: "Device unenrolled",
     DISABLED: "Signal turned off",
+    RETIRED: "Room retired",
 }
 
 

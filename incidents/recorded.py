@@ -18,15 +18,16 @@ from fleet.models import Room
 from foundation.errors import NotValid, violated_constraint
 from incidents.counting import Tally
 from incidents.errors import NotInThisState
-from incidents.lifecycle import hold
+from incidents.lifecycle import RETIRED, hold, resolve_all
 from incidents.models import Incident, IncidentEntry, IncidentRoom
 from incidents.numbers import random_numbers
 from incidents.opening import FIRST_STATE, TRIES, note_new
 from incidents.rooms import BY_PEOPLE, RECORDED, join_rooms, require_all_rooms, rooms_now, touch
 from incidents.rules import RULES
 from incidents.severity import Severity
+from incidents.states import OPEN
 from incidents.terms import terms_of
-from incidents.timeline import Author, Line, cleaned, write
+from incidents.timeline import GREENROOM, Author, Line, cleaned, write
 from tenancy import audit
 
 Kind = IncidentEntry.Kind
@@ -95,6 +96,21 @@ def change_rooms(incident: Incident, room_ids: Iterable[UUID], *, author: Author
         after={"rooms": [room.name for room in rooms]},
     )
     return incident
+
+
+def room_retired(tenant_id: UUID, room_id: UUID, *, at: datetime) -> None:
+    """Issues are no longer about a room that is out of use; one that was about no other is resolved. Safe to repeat."""
+    about = IncidentRoom.objects.for_tenant(tenant_id).filter(room_id=room_id, left_at=None)
+    rows = Incident.objects.for_tenant(tenant_id).filter(
+        id__in=list(about.values_list("incident_id", flat=True)), signal__in=BY_PEOPLE, state__in=OPEN
+    )
+    for incident in rows.order_by("id"):
+        others = Room.objects.for_tenant(tenant_id).current().filter(id__in=rooms_now(incident))
+        left = list(others.exclude(id=room_id).values_list("id", flat=True))
+        if left:
+            change_rooms(incident, left, author=GREENROOM, at=at)
+        else:
+            resolve_all(tenant_id, [incident.id], cause=RETIRED, at=at)
 
 
 def set_high_impact(incident: Incident, reason: str, *, author: Author, at: datetime) -> None:

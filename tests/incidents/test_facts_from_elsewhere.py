@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from fleet.heartbeats import Changes, NewVersion
 from fleet.models import Device
@@ -68,6 +70,24 @@ def test_a_new_release_makes_older_apps_late(device, at):
     for version, source in (("newest", PAGE), ("5.2.1.0", "somebody said")):
         with pytest.raises(NotValid):
             releases.add_release(version, released_at=date(2026, 10, 1), source=source)
+
+
+def test_adding_a_release_judges_every_device_that_tells_its_app(device, inside, at):
+    runs(device, "4.19.57.0", at=at)
+    untold = make_watched_device(at=at)
+    told = io.StringIO()
+    call_command("app_release", "5.1.20.0", published="2026-10-01", source=PAGE, stdout=told)
+    assert "Devices newly late: 1." in told.getvalue()
+    assert the_incident(device, "app_version").is_open
+    assert incidents_of(untold) == []
+
+
+def test_a_device_that_has_a_ticket_for_its_silence_gets_none_for_the_reason(device, at):
+    fall_silent(device, at=at)
+    watch_ends(device, "offline", at=at + 2 * MINUTE)
+    account_facts.note_sign_in(device.room, at + 3 * MINUTE, at=at + 3 * MINUTE)
+    watch_ends(device, "monitoring", at=at + 5 * MINUTE)
+    assert [each.signal for each in incidents_of(device)] == ["offline"]
 
 
 def test_a_silent_device_whose_account_signs_in_lacks_telemetry_and_is_not_offline(device, at):

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from fleet import scope
+from fleet import inventory, notices, scope
 from fleet.errors import Missing
 from fleet.models import Room
 from foundation.context import tenant
 from foundation.errors import NotAllowed, NotFound, NotValid
 from foundation.ids import new_id
-from foundation.models import OutboxEntry, StoredFile
+from foundation.models import OutboxEntry, StoredFile, Timer
 from incidents import attachments, counting, detection, lifecycle, notes, recorded, relations
 from incidents.errors import IncidentClosed, NotInThisState
 from incidents.facts import Finding
@@ -28,6 +28,8 @@ from tenancy.rights import Reach, granted
 from tests.factories.fleet import make_room
 from tests.factories.incidents import heal, kinds_of, make_incident, make_watched_device
 from tests.factories.tenancy import make_agent, make_person
+from workers.effects import TIMERS
+from workers.tasks import detection as _registers_timers  # noqa: F401
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -282,3 +284,19 @@ def test_nothing_is_added_to_a_closed_ticket(issue, people, inside, at):
     ):
         with pytest.raises(IncidentClosed):
             refused()
+
+
+def test_a_room_that_goes_out_of_use_leaves_its_issues_and_the_last_one_ends_them(issue, rooms, inside, at):
+    aurora, borealis = rooms
+    inventory.retire_room(aurora.id, at=at + HOUR)
+    notice = Timer.objects.for_tenant(inside).get(kind=notices.ROOM_RETIRED)
+    TIMERS[notice.kind](notice, at + HOUR)
+    issue.refresh_from_db()
+    assert (issue.is_open, rooms_now(issue), issue.room_id) == (True, [borealis.id], borealis.id)
+    assert faults(aurora, borealis) == [0, 1]
+    inventory.retire_room(borealis.id, at=at + 2 * HOUR)
+    for _ in range(2):
+        recorded.room_retired(inside.id, borealis.id, at=at + 2 * HOUR)
+    issue.refresh_from_db()
+    assert (issue.is_open, issue.cause) == (False, "room_retired")
+    assert faults(aurora, borealis) == [0, 0]

@@ -24,6 +24,7 @@ from incidents import (
     intervals,
     lifecycle,
     mergers,
+    recorded,
     stability,
     suppression,
     watching,
@@ -144,6 +145,10 @@ def _room_merged(timer: Timer, at: datetime) -> None:
     mergers.follow(timer.tenant_id, UUID(timer.subject), UUID(timer.payload["into"]), at=at)
 
 
+def _room_retired(timer: Timer, at: datetime) -> None:
+    recorded.room_retired(timer.tenant_id, UUID(timer.subject), at=at)
+
+
 def _device_changed(timer: Timer, at: datetime) -> None:
     detection.evaluate_devices(timer.tenant_id, [UUID(timer.subject)], at=at)
 
@@ -170,6 +175,7 @@ TIMERS.update(
         notices.REGROUPED: _regrouped,
         notices.ROOMS_MOVED: _rooms_moved,
         notices.ROOM_MERGED: _room_merged,
+        notices.ROOM_RETIRED: _room_retired,
         notices.DEVICE_CHANGED: _device_changed,
         notices.FAULT_CHANGED: _fault_changed,
         lifecycle.RELEASE: _release_held,

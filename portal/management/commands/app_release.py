@@ -1,16 +1,22 @@
-"""Adds a published version of the meeting app: devices two lines behind get the signal app_version with their next
-change, at the latest when they are heard after a restart."""
+"""Adds a published version of the meeting app, and judges anew which devices are two lines behind."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
+from fleet.models import Device
+from foundation import clock
+from foundation.context import tenant
 from foundation.errors import NotValid
-from incidents import releases
+from incidents import detection, releases
+from tenancy import tenants
+
+AT_ONCE = 500
 
 
 class Command(BaseCommand):
@@ -28,4 +34,22 @@ class Command(BaseCommand):
             )
         except NotValid as error:
             raise CommandError(error.message) from None
-        self.stdout.write(f"{row.version}, published {row.released_at}, is known.")
+        late = sum(_judge(tenant_id) for tenant_id in tenants.all_ids())
+        self.stdout.write(
+            f"{row.version}, published {row.released_at}, is known. Devices newly late: {late}."
+        )
+
+
+def _judge(tenant_id: UUID) -> int:
+    """Devices that tell their app, in pieces with a transaction each. How many tickets were opened."""
+    last, opened = UUID(int=0), 0
+    while True:
+        with tenant(tenant_id):
+            rows = Device.objects.for_tenant(tenant_id).filter(
+                status=Device.Status.ENROLLED, id__gt=last, versions__has_key="app"
+            )
+            some = list(rows.order_by("id").values_list("id", flat=True)[:AT_ONCE])
+            if not some:
+                return opened
+            done = detection.evaluate_apps(tenant_id, some, at=clock.now())
+        opened, last = opened + done.opened + done.reopened, some[-1]
