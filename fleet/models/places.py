@@ -145,6 +145,11 @@ class Room(TenantModel):
                 condition=Q(retired_at=None),
                 name="fleet_room_licence",
             ),
+            models.Index(  # a list filtered by a rare type finds its page without reading all rooms
+                fields=["tenant", "room_type", "name", "id"],
+                condition=Q(retired_at=None),
+                name="fleet_room_type",
+            ),
             models.Index(fields=["tenant", "site_id", "name", "id"], name="fleet_room_site"),
             models.Index(fields=["tenant", "place", "name", "id"], name="fleet_room_place"),
         ]
