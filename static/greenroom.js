@@ -35,6 +35,10 @@
   $$("[data-toasts] .toast").forEach(expire);
   document.addEventListener("greenroom:toast", (event) => toast(event.detail.text, event.detail));
 
+  /* Of tabs that do not fit, the one that is shown is in sight. ---------- */
+  const showTab = (root) => $$(".views [aria-current]", root).forEach((tab) => { const row = tab.closest(".views"); row.scrollLeft = tab.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2; });
+  showTab(document);
+
   /* Theme -------------------------------------------------------------- */
   function toggleTheme() {
     const root = document.documentElement;

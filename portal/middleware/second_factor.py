@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -26,7 +25,7 @@ class SecondFactorMiddleware:
 
     def process_view(self, request: Any, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
         principal: Principal | None = getattr(request, "principal", None)
-        if settings.DEMO_WITHOUT_MFA or principal is None or not factors.needs_second_factor(principal):
+        if principal is None or not factors.must_have_second_factor(principal):
             return None
         name = (request.resolver_match.url_name or "") if request.resolver_match else ""
         if name.startswith(WITHOUT) or proofs.used_second_factor(request):

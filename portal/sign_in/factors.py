@@ -7,6 +7,7 @@ from uuid import UUID
 import segno
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from foundation import secrets
@@ -39,6 +40,11 @@ def needs_second_factor(principal: Principal) -> bool:
         return False
     foreign = principal.by_operator or principal.partnership is not None
     return foreign or bool(ADMINISTERS & principal.permissions)
+
+
+def must_have_second_factor(principal: Principal) -> bool:
+    """Before any page is shown. A demo may go without."""
+    return not settings.DEMO_WITHOUT_MFA and needs_second_factor(principal)
 
 
 def has_second_factor(user: AbstractBaseUser) -> bool:

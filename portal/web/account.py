@@ -37,7 +37,7 @@ def account(request: Any) -> HttpResponse:
         "codes_left": len(codes[0].wrap().get_unused_codes()) if codes else None,
         "by_directory": proofs.vouched_for(request) is not None,
         "ways": connecting.ways(request.user),
-        "needed": principal is not None and factors.needs_second_factor(principal),
+        "needed": principal is not None and factors.must_have_second_factor(principal),
         "protected": factors.has_second_factor(request.user),
         "sessions": [(each, browser_of(each.user_agent)) for each in sessions.of(request.user)],
         "this_session": request.session.session_key,
