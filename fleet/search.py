@@ -25,7 +25,7 @@ from foundation.narrowing import is_narrowed
 MAX_WORD = 64
 MAX_QUERY_WORDS = 8  # the rest of a longer query is not looked at
 BATCH = 1_000
-FEW = 1_000  # things that are named one by one
+FEW = 300  # things that are named one by one
 LABEL = "#"  # begins the mark of a label
 MOST_ADDRESSES = 16  # of one device
 Thing = TypeVar("Thing", bound=Model)
@@ -55,7 +55,7 @@ def words_of(text: str) -> list[str]:
 def matching(rooms: RoomQuerySet, query: str) -> RoomQuerySet:
     """Those of `rooms` that have a word beginning with each word of `query`; all for an empty one.
 
-    A query of signs alone finds nothing. Several words are first looked up among themselves: one query more.
+    A query of signs alone finds nothing. The words are first looked up among themselves: one query more.
     """
     wanted = words_of(query)[:MAX_QUERY_WORDS]
     if not wanted:
@@ -90,11 +90,10 @@ def matching_things(things: QuerySet[Thing], kind: str, query: str) -> QuerySet[
 
 
 def _few(rows: QuerySet[Any], named: str, words: list[str]) -> list[UUID] | None:
-    """What has all of several words, where that is not much: then the words alone are joined, and not all things of
-    a customer with them. None where there is one word only, or where there are many: a list finds its first page fast.
+    """What has all the words, where that is not much: then the words alone are joined, and not all things of a customer
+    with them, which would be walked to their end for a word that nothing has. None where there are many: a list finds
+    its first page fast.
     """
-    if len(words) < 2:
-        return None
     first, *others = sorted(words, key=len, reverse=True)
     hits = rows.filter(**_range(first))
     for word in others:
