@@ -96,7 +96,7 @@ def _room_page(estate: Any) -> Callable[[], Any]:
 
     from fleet.models import Room
 
-    client = Client()
+    client = Client(HTTP_HOST="localhost")
     client.force_login(estate.person.user)
     room_id = Room.objects.for_tenant(estate.owner.id).order_by("name", "id").values_list("id", flat=True)[7]
 
