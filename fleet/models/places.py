@@ -145,6 +145,11 @@ class Room(TenantModel):
                 condition=Q(retired_at=None),
                 name="fleet_room_licence",
             ),
+            models.Index(  # what became part of a room, for its page
+                fields=["tenant", "merged_into"],
+                condition=~Q(merged_into=None),
+                name="fleet_room_merged",
+            ),
             models.Index(  # a list filtered by a rare type finds its page without reading all rooms
                 fields=["tenant", "room_type", "name", "id"],
                 condition=Q(retired_at=None),
