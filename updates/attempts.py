@@ -117,14 +117,14 @@ def offer(rollout: Rollout, wanted: Sequence[Offer], *, at: datetime) -> int:
 def current(tenant_id: UUID, device_id: UUID) -> Attempt | None:
     """The try in force for a device. At most one is open for its room."""
     rows = Attempt.objects.for_tenant(tenant_id).open().filter(device_id=device_id)
-    found: Attempt | None = rows.select_related("release", "device").order_by("number").first()
+    found: Attempt | None = rows.select_related("release", "device", "rollout").order_by("number").first()
     return found
 
 
 def of_number(tenant_id: UUID, device_id: UUID, number: int) -> Attempt:
     """Raises Missing: unknown, or another device's."""
     rows = Attempt.objects.for_tenant(tenant_id).filter(device_id=device_id, number=number)
-    found: Attempt | None = rows.select_related("release", "device").first()
+    found: Attempt | None = rows.select_related("release", "device", "rollout").first()
     if found is None:
         raise Missing("action")
     return found

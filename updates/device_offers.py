@@ -37,18 +37,24 @@ def last_installed(tenant_id: UUID, device_id: UUID) -> int | None:
     return rows.order_by("-number").values_list("number", flat=True).first()
 
 
-def offer_of(attempt: Attempt, file: Artifact) -> Offer:
-    release = attempt.release
+def offer_of(attempt: Attempt, file: Artifact, *, at: datetime) -> Offer:
+    release, deadline = attempt.release, attempt.rollout.forced_at
     return Offer(
         number=attempt.number,
         part=PARTS.get(release.kind, APPLICATION),
         version=release.version,
         name=release.name,
         file=OfferedFile(file.name, file.size_bytes, file.sha256, file.sha1, file.md5),
-        forced=attempt.forced or release.critical,
+        forced=attempt.forced or release.critical or (deadline is not None and deadline <= at),
         cancelling=attempt.state == AttemptState.CANCELLING,
         confirming=attempt.state == AttemptState.CONFIRMING,
     )
+
+
+def same_until(attempt: Attempt, *, at: datetime) -> datetime:
+    """When what a device is shown of a try may change by time alone: its hours end, or its deadline comes."""
+    deadline = attempt.rollout.forced_at
+    return min(attempt.due_at, deadline) if deadline is not None and at < deadline else attempt.due_at
 
 
 def link_query(attempt: Attempt, file: Artifact) -> str:

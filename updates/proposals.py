@@ -31,6 +31,7 @@ from updates.states import RolloutState, StageState, TargetState
 
 AT_ONCE = 2_000
 LATEST = timedelta(days=180)
+LATEST_DEADLINE = timedelta(days=366)
 HEALTH_MINUTES = 10
 MOST_HEALTH_MINUTES = 24 * 60
 
@@ -64,12 +65,14 @@ def propose(
     ring_ids: Iterable[UUID] | None = None,
     health_minutes: int = HEALTH_MINUTES,
     needs_consent: bool = False,
+    forced_at: datetime | None = None,
     by: Person | None = None,
     at: datetime,
 ) -> Rollout:
     """Plan a release for every device it fits. `ring_ids`: these rings alone; all where None.
 
     `needs_consent`: update clients that can are asked before they begin.
+    `forced_at`: from then on update clients are told to install, before it they may choose when.
     `starts_on`: the first night; else the next Wednesday, or at once where the release is critical.
     Raises Missing, NotValid, NoFile, ReleaseDeprecated, NotAllowed.
     """
@@ -83,6 +86,8 @@ def propose(
         raise NotValid("A day within the next six months.", field="starts_on")
     if not 0 <= health_minutes <= MOST_HEALTH_MINUTES:
         raise NotValid(f"From 0 to {MOST_HEALTH_MINUTES} minutes.", field="health_minutes")
+    if forced_at is not None and not at < forced_at <= at + LATEST_DEADLINE:
+        raise NotValid("A moment within the next year.", field="forced_at")
     every = rings.all_rings(at=at)
     chosen = _chosen(every, ring_ids)
     found, others = candidates(tenant_id, release)
@@ -94,6 +99,7 @@ def propose(
         starts_on=first,
         health_minutes=health_minutes,
         needs_consent=needs_consent,
+        forced_at=forced_at,
         others=others,
         created_at=at,
         created_by=by,
@@ -102,6 +108,7 @@ def propose(
     stages = _stages(row, chosen)
     plan(row, stages, found, at=at)
     after = {"release": str(release), "starts_on": first.isoformat(), "rings": [each.name for each in stages]}
+    after |= {"forced_at": forced_at.isoformat()} if forced_at else {}
     audit.record("rollout.propose", row, tenant_id=tenant_id, at=at, after=after)
     return row
 

@@ -331,7 +331,7 @@ def _poll(request: HttpRequest, caller: Caller, *, address: str, digest: str) ->
     at = clock.now()
     version = polls.version(caller.device.id)
     found = device_offers.in_force(caller.tenant_id, caller.device.id, at=at)
-    offer = device_offers.offer_of(*found) if found else None
+    offer = device_offers.offer_of(*found, at=at) if found else None
     installed = device_offers.last_installed(caller.tenant_id, caller.device.id)
     document = ddi.poll(
         _base(request, caller),
@@ -344,7 +344,7 @@ def _poll(request: HttpRequest, caller: Caller, *, address: str, digest: str) ->
     tag = ddi.etag(body.encode())
     if caller.credential:
         kept = polls.Kept(caller.tenant_id, caller.device.id, caller.credential, tag, body)
-        until = found[0].due_at if found else None
+        until = device_offers.same_until(found[0], at=at) if found else None
         polls.keep(address, digest, kept, version=version, until=until, at=at)
     else:
         clients.note_polls(caller.tenant_id, {caller.device.id: at})
@@ -390,7 +390,10 @@ def _deployment(request: HttpRequest, caller: Caller, attempt: Attempt, member: 
         raise Missing("file")
     query = device_offers.link_query(attempt, file)
     document = ddi.deployment(
-        _base(request, caller), device_offers.offer_of(attempt, file), query=query, member=member
+        _base(request, caller),
+        device_offers.offer_of(attempt, file, at=clock.now()),
+        query=query,
+        member=member,
     )
     history = _integer(request, "actionHistory", 0)
     if history:
@@ -562,9 +565,10 @@ def confirmation_base(request: HttpRequest, caller: Caller) -> HttpResponse:
     standing = caller.client.auto_confirm
     change = "deactivateAutoConfirm" if standing else "activateAutoConfirm"
     links: dict[str, Any] = {change: {"href": f"{base}/confirmationBase/{change}"}}
-    found = device_offers.in_force(caller.tenant_id, caller.device.id, at=clock.now())
+    at = clock.now()
+    found = device_offers.in_force(caller.tenant_id, caller.device.id, at=at)
     if found and found[0].state == AttemptState.CONFIRMING:
-        offer = device_offers.offer_of(*found)
+        offer = device_offers.offer_of(*found, at=at)
         address = f"{base}/confirmationBase/{offer.number}?c={ddi.revision(offer)}"
         links["confirmationBase"] = {"href": address}
     return _json(

@@ -20,7 +20,7 @@ from portal.access import TenantRequest, principal_of, requires, step_up
 from portal.paging import keyset_page
 from portal.web import choices
 from portal.web.dialogs import confirm, form_view
-from portal.web.forms import Form, choose, posted
+from portal.web.forms import Form, LocalMoment, choose, posted
 from portal.web.update_charts import progress_chart
 from portal.web.update_words import KINDS, ROLLOUTS, STAGES, TARGETS, size_text
 from tenancy.audit_log import Names
@@ -95,8 +95,14 @@ class NewForm(Form):
         label="Ask on the device first", required=False, help_text="Where its update client can ask."
     )
 
-    def __init__(self, *args: Any, tenant_id: UUID, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tenant_id: UUID, zone: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["forced_at"] = LocalMoment(
+            zone=zone,
+            label="Force from",
+            required=False,
+            help_text="From then on devices may not put it off. Left empty: those that can choose, choose.",
+        )
         offered = Release.objects.for_tenant(tenant_id).offered().exclude(artifacts=None)
         rows = offered.order_by("-created_at", "-id")[:100]
         choose(self, "release", [(str(row.id), str(row)) for row in rows])
@@ -367,7 +373,8 @@ def rollout_new(request: TenantRequest) -> HttpResponse:
     """The dry run: who, which night, who is left out. Nothing happens before it is approved."""
     named = choices.as_id(request.GET.get("release"))
     initial = {"release": str(named)} if named else {}
-    form = NewForm(posted(request), tenant_id=request.tenant.id, initial=initial)
+    zone = request.tenant.time_zone
+    form = NewForm(posted(request), tenant_id=request.tenant.id, zone=zone, initial=initial)
     if request.method == "POST":
         made = form.carry_out(
             lambda data: proposals.propose(
@@ -376,6 +383,7 @@ def rollout_new(request: TenantRequest) -> HttpResponse:
                 ring_ids=[UUID(key) for key in data["rings"]],
                 health_minutes=data["health_minutes"],
                 needs_consent=data["needs_consent"],
+                forced_at=data["forced_at"],
                 by=principal_of(request).person,
                 at=clock.now(),
             )

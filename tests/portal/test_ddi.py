@@ -18,6 +18,7 @@ from fleet.models import Device
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
+from portal.api import ddi
 from tests.factories.updates import make_fleet, make_release
 from updates import artifacts, attempts, polls, proposals, releases, rollout_actions, rollout_progress
 from updates.models import Attempt, AttemptReport, Release, RolloutTarget, UpdateClient
@@ -108,11 +109,14 @@ def offered(updater: Updater, now: Any, django_capture_on_commit_callbacks: Any)
     return updater
 
 
-def offer(updater: Updater, *, version: str = "5.4.218", now: Any, **given: Any) -> int:
+def offer(
+    updater: Updater, *, version: str = "5.4.218", now: Any, plan: dict[str, Any] | None = None, **given: Any
+) -> int:
+    """`plan`: how it is rolled out; `given`: what of the release is special."""
     with tenant(updater.owner.id):
         make_release(version, at=now, **given)
         release = Release.objects.for_tenant(updater.owner).get(version=version)
-        row = proposals.propose(release.id, at=now)
+        row = proposals.propose(release.id, **(plan or {}), at=now)
         rollout_actions.approve(row.id, at=now)
         rollout_actions.start(row.id, at=now)
         target = RolloutTarget.objects.for_tenant(updater.owner).get(rollout=row, device=updater.device)
@@ -130,6 +134,17 @@ def number_of(updater: Updater) -> int:
 def state_of(updater: Updater, number: int) -> str:
     with tenant(updater.owner.id):
         return str(attempts.of_number(updater.owner.id, updater.device.id, number).state)
+
+
+@pytest.fixture
+def set_clock(monkeypatch: Any) -> Any:
+    """Has requests take place at a moment of the test's choice."""
+
+    def set_to(moment: Any) -> None:
+        monkeypatch.setattr(clock, "_database_time", lambda: moment)
+        monkeypatch.setattr(ddi._without_sql, "now", lambda: moment)
+
+    return set_to
 
 
 def set_state(updater: Updater, number: int, state: AttemptState) -> None:
@@ -304,6 +319,54 @@ def test_only_what_is_forced_or_critical_is_forced(offered, customer):
     assert offered.get(other).json()["deployment"]["update"] == "forced"
     assert other.split("?")[0] == link.split("?")[0]
     assert other.split("c=")[1] != link.split("c=")[1]
+
+
+def test_a_deadline_forces_from_its_moment_on_and_what_is_kept_does_not_outlive_it(
+    updater, customer, now, set_clock
+):
+    deadline = now + 10 * MINUTE
+    number = offer(updater, plan={"forced_at": deadline}, now=now)
+    with tenant(customer.id):  # in its turn: what is forced out of turn is forced from the start
+        Attempt.objects.for_tenant(customer).update(forced=False, due_at=now + timedelta(hours=3))
+    path = f"/deploymentBase/{number}"
+    before_poll, before = updater.get(), updater.get(path)
+    assert (before.json()["deployment"]["download"], before.json()["deployment"]["update"]) == (
+        "attempt",
+        "attempt",
+    )
+    for moment in (now + MINUTE, deadline - timedelta(seconds=1)):
+        set_clock(moment)
+        assert updater.get(If_None_Match=before_poll["ETag"]).status_code == 304
+        assert updater.get(path, If_None_Match=before["ETag"]).status_code == 304
+    set_clock(deadline)
+    poll, after = updater.get(If_None_Match=before_poll["ETag"]), updater.get(path)
+    link = poll.json()["_links"]["deploymentBase"]["href"]
+    assert (after.json()["deployment"]["download"], after.json()["deployment"]["update"]) == (
+        "forced",
+        "forced",
+    )
+    assert after["ETag"] != before["ETag"]
+    assert link.split("?")[0] == before_poll.json()["_links"]["deploymentBase"]["href"].split("?")[0]
+    assert link != before_poll.json()["_links"]["deploymentBase"]["href"]
+    set_clock(deadline + 5 * MINUTE)
+    assert updater.get(If_None_Match=poll["ETag"]).status_code == 304, "and never again"
+    assert updater.get(path, If_None_Match=after["ETag"]).status_code == 304
+
+
+def test_an_unchanged_poll_of_a_rollout_with_a_deadline_costs_no_sql_either(updater, customer, now):
+    offer(updater, plan={"forced_at": now + timedelta(days=1)}, now=now)
+    updater.get()
+    with CaptureQueriesContext(connection) as queries:
+        assert "deploymentBase" in updater.get().json()["_links"]
+    assert len(queries) == 0, [query["sql"] for query in queries]
+
+
+def test_a_deadline_changes_nothing_about_what_is_forced_already(updater, now, set_clock):
+    deadline = now + 10 * MINUTE
+    offer(updater, critical=True, plan={"forced_at": deadline}, now=now)
+    tag = updater.get()["ETag"]
+    set_clock(deadline + MINUTE)
+    assert updater.get(If_None_Match=tag).status_code == 304
 
 
 def test_the_tags_change_when_the_documents_do(offered):

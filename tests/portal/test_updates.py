@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -200,6 +201,29 @@ def test_a_rollout_is_planned_looked_at_and_approved(manager, customer, fleet, n
     assert manager.get(page).context["rollout"].state == "in_progress"
     board = manager.get(reverse("portal:update-board"))
     assert b"1 rollout is on track" in board.content
+
+
+def test_a_rollout_may_have_a_deadline(manager, api, customer, fleet, now):
+    with tenant(customer.id):
+        release = make_release(at=now)
+        chosen = [str(row.id) for row in rings.all_rings(at=now)]
+    sent = {"release": str(release.id), "rings": chosen, "health_minutes": "10"}
+    zone = ZoneInfo(customer.time_zone)
+    deadline = (now + timedelta(days=9)).astimezone(zone).replace(second=0, microsecond=0)
+    late = {**sent, "forced_at": f"{now.year - 1}-01-01T00:00"}
+    refused = manager.post(reverse("portal:rollout-new"), late)
+    assert refused.context["form"].errors["forced_at"]
+    page = manager.post(reverse("portal:rollout-new"), {**sent, "forced_at": f"{deadline:%Y-%m-%dT%H:%M}"})[
+        "Location"
+    ]
+    plan = manager.get(page)
+    assert plan.context["rollout"].forced_at == deadline
+    assert f'datetime="{deadline.astimezone(UTC).isoformat()}"' in plan.content.decode()
+    body = {"release": str(release.id), "forced_at": (now + timedelta(days=9)).isoformat()}
+    made = api.post("/rollouts", body).json()
+    assert api.get(f"/rollouts/{made['id']}").json()["forced_at"] == made["forced_at"] is not None
+    assert api.post("/rollouts", {**body, "forced_at": now.isoformat()}).status_code == 400
+    assert api.post("/rollouts", {**body, "forced_at": "2030-01-01T00:00"}).status_code == 400
 
 
 def test_a_page_that_shows_the_latest_is_told_so(manager, customer, fleet, now):
