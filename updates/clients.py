@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, DateTimeField, Value, When
+from django.db.models import Case, DateTimeField, Q, Value, When
 
 from fleet.models import Device
 from foundation.errors import NotValid
@@ -24,6 +24,8 @@ LONGEST_NAME = 256
 MODES = ("merge", "replace", "remove")
 PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 AT_ONCE = 500
+HANDLE_SKIP = ("rauc-hawkbit-c-agent/",)  # programs that leave alone what they are told to skip
+SAYS_IT_HANDLES_SKIP = {"handles_skip": "true"}  # attribute of a client we do not know
 
 
 def is_name(controller_id: str) -> bool:
@@ -70,6 +72,16 @@ def keep_attributes(row: UpdateClient, data: object, mode: str = "merge") -> Non
         raise QuotaReached(f"At most {MOST_ATTRIBUTES} attributes.")
     row.attributes, row.wants_attributes = kept, False
     row.save(update_fields=["attributes", "wants_attributes"])
+
+
+def that_handle_skip(tenant_id: UUID) -> set[UUID]:
+    """Devices whose client downloads without installing where it is told so. SWUpdate would report the skip as
+    installed; others install whatever they are told."""
+    known = Q(attributes__contains=SAYS_IT_HANDLES_SKIP)
+    for program in HANDLE_SKIP:
+        known |= Q(program__startswith=program)
+    rows = UpdateClient.objects.for_tenant(tenant_id).filter(known)
+    return set(rows.values_list("device_id", flat=True))
 
 
 def ask_for_attributes(device_id: UUID, tenant_id: UUID) -> None:

@@ -407,7 +407,8 @@ def _history(attempt: Attempt, most: int) -> dict[str, Any]:
     """What the device said, newest first."""
     rows = attempt.reports.filter(by_device=True).order_by("-at", "-id")[:most]
     lines = [line for row in rows for line in reversed(row.details)]
-    status = {"succeeded": "FINISHED", "failed": "ERROR", "cancelled": "CANCELED", "cancelling": "CANCELING"}
+    done = "FINISHED" if device_offers.is_installed(attempt) else "DOWNLOADED"
+    status = {"succeeded": done, "failed": "ERROR", "cancelled": "CANCELED", "cancelling": "CANCELING"}
     return {"status": status.get(attempt.state, "RUNNING"), "messages": lines[:most]}
 
 
@@ -449,7 +450,7 @@ def cancel_feedback(request: HttpRequest, caller: Caller, *, number: int) -> Htt
 @device_view("GET")
 def installed_base(request: HttpRequest, caller: Caller, *, number: int) -> HttpResponse:
     attempt = attempts.of_number(caller.tenant_id, caller.device.id, number)
-    if attempt.state != AttemptState.SUCCEEDED:
+    if not device_offers.is_installed(attempt):
         raise Missing("installed action")
     return _json(request, _deployment(request, caller, attempt, "deployment"))
 
@@ -482,7 +483,7 @@ def installed(request: HttpRequest, caller: Caller) -> HttpResponse:
 @device_view("GET")
 def module_artifacts(request: HttpRequest, caller: Caller, *, number: int) -> HttpResponse:
     attempt = attempts.of_number(caller.tenant_id, caller.device.id, number)
-    if not _may_fetch(attempt) and attempt.state != AttemptState.SUCCEEDED:
+    if not _may_fetch(attempt) and not device_offers.is_installed(attempt):
         raise Missing("module")
     document = _deployment(request, caller, attempt, "deployment")
     return _json(request, document["deployment"]["chunks"][0]["artifacts"])

@@ -50,6 +50,7 @@ class RolloutSerializer(serializers.Serializer[Rollout]):
     starts_on = serializers.DateField(help_text="The first night, in the time of each room.")
     health_minutes = serializers.IntegerField()
     needs_consent = serializers.BooleanField()
+    download_only = serializers.BooleanField()
     forced_at = serializers.DateTimeField(
         allow_null=True, help_text="From then on update clients are told to install; null: they may choose."
     )
@@ -94,6 +95,9 @@ class RolloutInput(Input):
     rings = serializers.ListField(required=False, child=Id(), max_length=9, help_text="All where left out.")
     health_minutes = Whole(required=False)
     needs_consent = Flag(required=False, help_text="Update clients that can are asked before they begin.")
+    download_only = Flag(
+        required=False, help_text="Devices fetch the file and leave it at that; a later rollout installs it."
+    )
     forced_at = Moment(
         required=False, allow_null=True, help_text="From then on update clients may no longer choose when."
     )
@@ -160,6 +164,7 @@ class Rollouts(Resource):
                 health_minutes=values.get("health_minutes", proposals.HEALTH_MINUTES),
                 needs_consent=values.get("needs_consent", False),
                 forced_at=values.get("forced_at"),
+                download_only=values.get("download_only", False),
                 by=by,
                 at=clock.now(),
             )

@@ -14,14 +14,24 @@ from django.test.utils import CaptureQueriesContext
 
 from enrollment import credentials, keys
 from fleet import room_groups
-from fleet.models import Device
+from fleet.models import Device, Fault
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
 from portal.api import ddi
 from tests.factories.updates import make_fleet, make_release
-from updates import artifacts, attempts, polls, proposals, releases, rollout_actions, rollout_progress
-from updates.models import Attempt, AttemptReport, Release, RolloutTarget, UpdateClient
+from updates import (
+    artifacts,
+    attempts,
+    catch_up,
+    polls,
+    proposals,
+    releases,
+    rollout_actions,
+    rollout_progress,
+)
+from updates.errors import NotNow
+from updates.models import Attempt, AttemptReport, Release, Rollout, RolloutTarget, UpdateClient
 from updates.states import AttemptState, TargetState
 
 MINUTE = timedelta(minutes=1)
@@ -367,6 +377,167 @@ def test_a_deadline_changes_nothing_about_what_is_forced_already(updater, now, s
     tag = updater.get()["ETag"]
     set_clock(deadline + MINUTE)
     assert updater.get(If_None_Match=tag).status_code == 304
+
+
+# Download only -----------------------------------------------------------------------------------------------------
+
+LEAVES_IT_AT_THAT = "rauc-hawkbit-c-agent/1.0"
+
+
+@pytest.fixture
+def preloading(updater: Updater, now: Any) -> tuple[Updater, int]:
+    """A device that is to download and no more."""
+    updater.headers["User-Agent"] = LEAVES_IT_AT_THAT
+    updater.send("put", "/configData", {"data": {}})
+    return updater, offer(updater, plan={"download_only": True}, now=now)
+
+
+def test_what_is_only_downloaded_is_not_to_be_installed(preloading):
+    updater, _ = preloading
+    deployment = updater.get(updater.links()["deploymentBase"]).json()["deployment"]
+    assert (deployment["download"], deployment["update"]) == ("forced", "skip")
+    assert "maintenanceWindow" not in deployment
+
+
+def test_downloaded_ends_what_is_only_downloaded_without_a_proof(preloading, customer):
+    updater, number = preloading
+    updater.says(number, "proceeding", "none", "Download complete. 3.20 MB/s")
+    updater.says(number, "proceeding", "none")
+    assert state_of(updater, number) == "downloading", "there is no point of no return"
+    for _ in range(2):  # its answer may have got lost
+        assert updater.says(number, "downloaded", "success", "File checksum OK.").status_code == 200
+    assert state_of(updater, number) == "succeeded"
+    with tenant(customer.id):
+        target = RolloutTarget.objects.for_tenant(customer).get()
+        assert (target.state, target.stage.succeeded) == ("succeeded", 1)
+    assert updater.links() == {}, "it is not installed, and attributes are the same"
+    assert updater.get(f"/installedBase/{number}").status_code == 404
+    assert updater.get(f"/deploymentBase/{number}").json()["deployment"]["update"] == "skip"
+    assert updater.says(number, "proceeding").status_code == 410
+    history = updater.get(f"/deploymentBase/{number}?actionHistory=1").json()["actionHistory"]
+    assert history == {"status": "DOWNLOADED", "messages": ["File checksum OK."]}
+
+
+def test_a_download_that_failed_is_a_ticket_and_no_download(preloading, customer):
+    updater, number = preloading
+    updater.says(number, "downloaded", "failure")
+    assert state_of(updater, number) == "downloading", "it contradicts itself"
+    updater.says(number, "closed", "failure", "Invalid checksum")
+    assert state_of(updater, number) == "failed"
+    with tenant(customer.id):
+        [fault] = Fault.objects.for_tenant(customer).filter(kind="update_failed")
+        assert fault.summary.startswith("Room app 5.4.218 could not be downloaded")
+        rollout = Rollout.objects.for_tenant(customer).get()
+        rollout_actions.retry_failed(rollout.id, at=clock.now())
+        target = RolloutTarget.objects.for_tenant(customer).get()
+        rollout_actions.force(rollout.id, target.id, when="now", reason="Test", at=clock.now())
+        rollout_progress.advance(rollout.id, customer.id, at=clock.now())
+    again = number_of(updater)
+    assert again > number
+    updater.says(again, "downloaded", "success")
+    with tenant(customer.id):
+        assert Fault.objects.for_tenant(customer).get(kind="update_failed").ended_at is not None
+
+
+@pytest.mark.parametrize(("finished", "state"), [("success", "succeeded"), ("failure", "failed")])
+def test_what_was_downloaded_may_tell_once_how_installing_went(preloading, customer, finished, state):
+    updater, number = preloading
+    updater.says(number, "downloaded", "success")
+    for _ in range(2):
+        assert updater.says(number, "closed", finished, "By hand").status_code == 200
+    assert state_of(updater, number) == state
+    other = "failure" if finished == "success" else "success"
+    assert updater.says(number, "closed", other).status_code == 410
+    with tenant(customer.id):
+        target = RolloutTarget.objects.for_tenant(customer).get()
+        assert (target.state, target.stage.succeeded) == (state, int(state == "succeeded"))
+        assert Fault.objects.for_tenant(customer).filter(kind="update_failed").count() == (state == "failed")
+    assert ("installedBase" in updater.links()) == (state == "succeeded")
+    assert ("configData" in updater.links()) == (state == "succeeded")
+
+
+def test_who_cannot_leave_it_at_a_download_is_left_out_with_the_reason(updater, customer, now):
+    """SWUpdate would take the skip for installed; who never called may be anything."""
+    for program, attributes in (
+        (None, {}),
+        ("libcurl-agent/1.0", {}),
+        ("libcurl-agent/1.0", {"handles_skip": "no"}),
+    ):
+        if program:
+            updater.headers["User-Agent"] = program
+            updater.send("put", "/configData", {"data": attributes})
+        with tenant(customer.id):
+            release = make_release(f"6.{len(attributes)}.{bool(program):d}", at=now)
+            row = proposals.propose(release.id, download_only=True, at=now)
+            target = RolloutTarget.objects.for_tenant(customer).get(rollout=row)
+            assert (target.state, target.reason) == ("not_required", "installs_too")
+            assert proposals.left_out(row) == {"installs_too": 1}
+    updater.send("put", "/configData", {"data": {"handles_skip": "true"}})
+    with tenant(customer.id):
+        row = proposals.propose(release.id, download_only=True, at=now)
+        assert RolloutTarget.objects.for_tenant(customer).get(rollout=row).state == "scheduled"
+
+
+def test_who_changed_to_a_client_that_would_install_is_skipped_and_never_asked(updater, customer, now):
+    updater.headers["User-Agent"] = LEAVES_IT_AT_THAT
+    updater.get()
+    with tenant(customer.id):
+        row = proposals.propose(make_release(at=now).id, download_only=True, at=now)
+        UpdateClient.objects.for_tenant(customer).update(program="libcurl-agent/1.0")
+        rollout_actions.approve(row.id, at=now)
+        rollout_actions.start(row.id, at=now)
+        target = RolloutTarget.objects.for_tenant(customer).get()
+        if target.state == TargetState.SCHEDULED:  # it may be day there
+            rollout_actions.force(row.id, target.id, when="now", reason="Test", at=now)
+            rollout_progress.advance(row.id, customer.id, at=now)
+            target = RolloutTarget.objects.for_tenant(customer).get()
+        assert (target.state, target.reason) == ("skipped", "installs_too")
+        assert not Attempt.objects.for_tenant(customer)
+        with pytest.raises(NotNow):
+            rollout_actions.force(row.id, target.id, when="now", reason="Test", at=now)
+
+
+def test_a_device_that_will_not_stop_downloading_is_asked_again(preloading, customer, now):
+    updater, number = preloading
+    set_state(updater, number, AttemptState.CANCELLING)
+    updater.says(number, "rejected", "success", on="cancelAction")
+    assert state_of(updater, number) == "downloading"
+
+
+def test_a_later_rollout_installs_it_and_what_was_only_downloaded_rolls_nothing_back(
+    preloading, customer, now
+):
+    updater, number = preloading
+    updater.says(number, "downloaded", "success")
+    with tenant(customer.id):
+        make_release("5.4.200", at=now)
+        before = Release.objects.for_tenant(customer).get(version="5.4.200")
+        preload = Rollout.objects.for_tenant(customer).get()
+        with pytest.raises(NotNow):
+            rollout_actions.roll_back(preload.id, to_release_id=before.id, reason="Echo", at=now)
+        row = proposals.propose(preload.release_id, at=now)
+        rollout_actions.approve(row.id, at=now)
+        rollout_actions.start(row.id, at=now)
+        target = RolloutTarget.objects.for_tenant(customer).get(rollout=row)
+        if target.state == TargetState.SCHEDULED:
+            rollout_actions.force(row.id, target.id, when="now", reason="Test", at=now)
+            rollout_progress.advance(row.id, customer.id, at=now)
+    assert number_of(updater) > number
+    deployment = updater.get(updater.links()["deploymentBase"]).json()["deployment"]
+    assert deployment["update"] in ("attempt", "forced")
+
+
+def test_a_download_ends_no_rollout_of_an_older_release_and_takes_nobody_in_later(customer, now):
+    with tenant(customer.id):
+        make_fleet(rings_of={"Staging": 1}, at=now)
+        older = proposals.propose(make_release("5.4.215", at=now).id, at=now)
+        rollout_actions.approve(older.id, at=now)
+        newer = proposals.propose(make_release("5.4.230", at=now).id, download_only=True, at=now)
+        rollout_actions.approve(newer.id, at=now)
+        rollout_actions.start(newer.id, at=now)
+        assert rollout_actions.rollout(older.id).state == "scheduled"
+        make_fleet(rings_of={"Staging": 1}, at=now)
+        assert catch_up.catch_up(customer.id, at=now) == 0
 
 
 def test_the_tags_change_when_the_documents_do(offered):
