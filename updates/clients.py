@@ -33,15 +33,28 @@ def is_name(controller_id: str) -> bool:
     return 0 < len(controller_id) <= LONGEST_NAME and PRINTABLE.fullmatch(controller_id) is not None
 
 
-def client_of(device: Device, controller_id: str, program: str, *, at: datetime) -> UpdateClient:
-    """The client of a device; made at its first call. A device that calls itself something else now is followed."""
+def client_of(device: Device, controller_id: str, program: str | None, *, at: datetime) -> UpdateClient:
+    """The client of a device; made at its first call. A device that calls itself something else now is followed.
+
+    `program`: its User-Agent; None: it says nothing about the client. Another one is asked what it can.
+    """
     rows = UpdateClient.objects.for_tenant(device.tenant_id)
+    told = (program or "")[:120]
     row, is_new = rows.get_or_create(
-        device=device, defaults={"controller_id": controller_id, "program": program[:120], "created_at": at}
+        device=device, defaults={"controller_id": controller_id, "program": told, "created_at": at}
     )
-    if not is_new and (row.controller_id, row.program) != (controller_id, program[:120]):
-        row.controller_id, row.program = controller_id, program[:120]
-        row.save(update_fields=["controller_id", "program"])
+    if is_new:
+        return row
+    changed = []
+    if row.controller_id != controller_id:
+        row.controller_id = controller_id
+        changed.append("controller_id")
+    if program is not None and row.program != told:
+        row.program, row.wants_attributes = told, True
+        row.attributes = {name: row.attributes[name] for name in row.attributes.keys() - SAYS_IT_HANDLES_SKIP}
+        changed += ["program", "wants_attributes", "attributes"]
+    if changed:
+        row.save(update_fields=changed)
     return row
 
 

@@ -165,7 +165,8 @@ def _caller(
     at: datetime,
 ) -> Caller:
     """The device of the address. A token opens that of its own alone; a key registers one it does not know."""
-    program = request.headers.get("User-Agent", "")
+    fetches = "/softwaremodules/" in request.path  # often another program, RAUC itself, thousands of times
+    program = None if fetches else request.headers.get("User-Agent", "")
     known = clients.by_controller(tenant_id, controller_id)
     if device_id is not None:
         if known is not None and known.device_id != device_id:
@@ -186,7 +187,8 @@ def _caller(
         or device.retired_at is not None
     ):
         raise NotLetIn
-    return Caller(device, clients.client_of(device, controller_id, program, at=at), credential)
+    client = clients.client_of(device, controller_id, program, at=at)
+    return Caller(device, client, credential)
 
 
 def _register(request: HttpRequest, key: EnrollmentKey, controller_id: str, *, at: datetime) -> Device:
@@ -276,10 +278,17 @@ def _body(request: HttpRequest) -> Any:
 
 
 def _base(request: HttpRequest, caller: Caller) -> str:
-    """Absolute, at the host the device called; with the tenant's number, so that a link alone names it."""
-    number = caller.device.tenant.number
-    path = reverse("ddi-poll", args=[str(number), caller.client.controller_id])
+    """Absolute, at the host the device called. DEFAULT stays as it was written: Zephyr looks for it in links."""
+    name = _tenant_called(request) or str(caller.device.tenant.number)
+    path = reverse("ddi-poll", args=[name, caller.client.controller_id])
     return request.build_absolute_uri(path)
+
+
+def _tenant_called(request: HttpRequest) -> str:
+    """DEFAULT as the device wrote it, "" where it named its customer."""
+    assert request.resolver_match is not None
+    name: str = request.resolver_match.kwargs["tenant_name"]
+    return name if name.casefold() == ANY_TENANT else ""
 
 
 def _sleep_s(device_id: UUID, at: datetime) -> int:
@@ -389,6 +398,8 @@ def _deployment(request: HttpRequest, caller: Caller, attempt: Attempt, member: 
     if file is None:
         raise Missing("file")
     query = device_offers.link_query(attempt, file)
+    if _tenant_called(request):  # who has the link alone has no token that says whose it is
+        query += f"&customer={caller.device.tenant.number}"
     document = ddi.deployment(
         _base(request, caller),
         device_offers.offer_of(attempt, file, at=clock.now()),
@@ -508,11 +519,9 @@ def _artifact(request: HttpRequest, caller: Caller, *, number: int, name: str) -
 
 
 def _by_link(request: HttpRequest, tenant_name: str, *, number: int, name: str) -> HttpResponseBase:
-    owner = (
-        Tenant.objects.filter(number=int(tenant_name)).first()
-        if tenant_name.isascii() and tenant_name.isdigit()
-        else None
-    )
+    told = request.GET.get("customer", "") if _tenant_called(request) else tenant_name
+    is_number = told.isascii() and told.isdigit() and len(told) <= LONGEST_NUMBER
+    owner = Tenant.objects.filter(number=int(told)).first() if is_number else None
     expires = request.GET.get("expires", "")
     if owner is None or not (expires.isascii() and expires.isdigit() and len(expires) <= 12):
         return problem(403, "Not let in", "This link does not hold.", code="link_expired")

@@ -297,7 +297,7 @@ def test_a_poll_says_when_to_come_back_and_what_to_do(offered):
     assert "00:04:00" <= sleep <= "00:06:00"
     link = offered.links()["deploymentBase"]
     number = number_of(offered)
-    assert link.startswith(f"http://testserver/{offered.owner.number}/controller/v1/{offered.device.id}/")
+    assert link.startswith(f"http://testserver/DEFAULT/controller/v1/{offered.device.id}/")
     assert f"/deploymentBase/{number}?c=" in link
     assert len(link.partition("/deploymentBase")[2]) <= 49
 
@@ -476,6 +476,22 @@ def test_who_cannot_leave_it_at_a_download_is_left_out_with_the_reason(updater, 
     with tenant(customer.id):
         row = proposals.propose(release.id, download_only=True, at=now)
         assert RolloutTarget.objects.for_tenant(customer).get(rollout=row).state == "scheduled"
+
+
+def test_another_program_is_asked_anew_and_files_may_be_fetched_by_any(preloading, customer):
+    updater, number = preloading
+    with tenant(customer.id):
+        rows = UpdateClient.objects.for_tenant(customer)
+        rows.update(attributes={"os": "1", "handles_skip": "true"}, wants_attributes=False)
+        updater.headers["User-Agent"] = "rauc/1.13"
+        updater.get(f"/softwaremodules/{number}/artifacts/app-5.4.218.swu", Range="bytes=0-3")
+        known = rows.get()
+        assert (known.program, known.wants_attributes) == (LEAVES_IT_AT_THAT, False)
+        updater.headers["User-Agent"] = "other/1.0"
+        updater.get(f"/deploymentBase/{number}")
+        known = rows.get()
+        assert (known.program, known.wants_attributes) == ("other/1.0", True)
+        assert known.attributes == {"os": "1"}
 
 
 def test_who_changed_to_a_client_that_would_install_is_skipped_and_never_asked(updater, customer, now):
@@ -797,9 +813,20 @@ def test_a_signed_link_needs_no_token_and_holds_for_its_file(file):
     assert opened(Client().get(link)).body == content
     assert Client().get(link.replace("signature=", "signature=0")).status_code == 403
     assert Client().get(link.split("?")[0]).status_code == 401
+    assert Client().get(link.partition("&customer")[0]).status_code == 403
+    other = f"&customer={updater.owner.number + 1}"
+    assert Client().get(link.partition("&customer")[0] + other).status_code == 403
+    assert len(link) <= 199, "more some clients cannot keep"
     assert updater.get(path.replace("app-", "other-")).status_code == 404
     again = updater.get(f"/deploymentBase/{number_of(updater)}").json()
     assert again == document, "the signature does not change the document"
+    by_number = Updater(updater.owner, updater.device, updater.headers["Authorization"])
+    by_number.base = by_number.base.replace("DEFAULT", str(updater.owner.number))
+    document = by_number.get(f"/deploymentBase/{number_of(updater)}").json()
+    [artifact] = document["deployment"]["chunks"][0]["artifacts"]
+    link = artifact["_links"]["download"]["href"].replace("http://testserver", "")
+    assert link.startswith(f"/{updater.owner.number}/")
+    assert opened(Client().get(link)).body == content
 
 
 def test_files_are_fetched_while_they_are_offered_and_no_longer(file, now):
