@@ -63,6 +63,15 @@ def by_controller(tenant_id: UUID, controller_id: str) -> UpdateClient | None:
     return rows.select_related("device").first()
 
 
+def called(tenant_id: UUID, controller_id: str) -> Device | None:
+    """The device whose id or serial number this is."""
+    rows = Device.objects.for_tenant(tenant_id).filter(retired_at=None)
+    try:
+        return rows.filter(id=UUID(controller_id)).first()
+    except ValueError:
+        return rows.filter(serial_number=controller_id).first()
+
+
 def keep_attributes(row: UpdateClient, data: object, mode: str = "merge") -> None:
     """What the device tells of itself: text by name, None takes a name away. They are asked for no more.
 

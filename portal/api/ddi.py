@@ -25,7 +25,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import ParseError
 
-from enrollment import credentials, keys, nonces, registration
+from enrollment import credentials, issuers, keys, nonces, registration
 from enrollment.hardware import described
 from enrollment.models import EnrollmentKey
 from enrollment.registration import Application
@@ -34,7 +34,7 @@ from fleet.models import Device
 from foundation import clock
 from foundation.context import tenant
 from foundation.errors import Conflict, DomainError, NotFound, NotValid
-from portal.api import failed_attempts
+from portal.api import client_certificates, failed_attempts
 from portal.api.artifacts import deliver
 from portal.api.parsers import strict_json
 from portal.errors import problem, unavailable
@@ -42,6 +42,7 @@ from portal.middleware.tenants import client_address
 from tenancy import audit
 from tenancy.audit import Actor
 from tenancy.models import Tenant
+from tenancy.tenants import by_number
 from updates import artifact_links, artifacts, attempts, clients, ddi, device_offers, polls, releases
 from updates.errors import AttemptEnded, QuotaReached
 from updates.models import Artifact, Attempt, Release, UpdateClient
@@ -120,8 +121,11 @@ def _let_in(
         if key is None:
             raise NotLetIn
         tenant_id, device_id, credential = key.tenant_id, None, ""
-    else:
+    elif given:
         raise NotLetIn
+    else:
+        tenant_id, device_id, credential = _by_certificate(request, tenant_name, controller_id), None, ""
+        key = None
     if not _is_named(tenant_id, tenant_name):
         raise NotLetIn
     with tenant(tenant_id):
@@ -142,6 +146,19 @@ def _by_target_token(text: str, at: datetime) -> tuple[UUID, UUID, str]:
     if holder is None or not holder.valid:
         raise NotLetIn
     return holder.tenant_id, holder.device_id, holder.public_id
+
+
+def _by_certificate(request: HttpRequest, tenant_name: str, controller_id: str) -> UUID:
+    """A proxy has checked it. It says nothing of whose customer it is: the address names the number."""
+    shown = client_certificates.shown(request)
+    number = tenant_name.isascii() and tenant_name.isdigit() and len(tenant_name) <= LONGEST_NUMBER
+    owner = by_number(int(tenant_name)) if shown is not None and number else None
+    if shown is None or owner is None or not shown.is_of(controller_id):
+        raise NotLetIn
+    with tenant(owner.id):
+        if not issuers.is_trusted(owner.id, shown.issuers):
+            raise NotLetIn
+    return owner.id
 
 
 def _is_named(tenant_id: UUID, name: str) -> bool:
@@ -176,9 +193,11 @@ def _caller(
         own_names = {str(device.id), device.serial_number.casefold()}
         if former is not None and known is None and controller_id.casefold() not in own_names:
             raise NotLetIn  # it calls itself something else all of a sudden
+    elif key is None:
+        device = _certified(tenant_id, controller_id, known)
     elif known is not None:
         device = known.device
-    elif key is not None and request.method == "GET":
+    elif request.method == "GET":
         device = _register(request, key, controller_id, at=at)
     else:
         raise NotLetIn
@@ -189,6 +208,17 @@ def _caller(
         raise NotLetIn
     client = clients.client_of(device, controller_id, program, at=at)
     return Caller(device, client, credential)
+
+
+def _certified(tenant_id: UUID, controller_id: str, known: UpdateClient | None) -> Device:
+    """By id or serial number before any name: nobody is taken for another who calls itself by the other's."""
+    own = clients.called(tenant_id, controller_id)
+    if own is not None and known is not None and known.device_id != own.id:
+        raise NotLetIn
+    device = own or (known.device if known is not None else None)
+    if device is None:
+        raise NotLetIn
+    return device
 
 
 def _register(request: HttpRequest, key: EnrollmentKey, controller_id: str, *, at: datetime) -> Device:

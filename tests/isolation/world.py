@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from enrollment import keys
+from enrollment import issuers, keys
 from fleet import assets, bulk_edit, exports, inventory, own_catalog, place_tree, room_groups
 from fleet.imports import runs as import_runs
 from fleet.models import Device, Peripheral, SignalState
@@ -248,6 +249,8 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         first_seen_at=at,
         last_seen_at=at,
     )
+    fingerprint = hashlib.sha256(canary.encode()).hexdigest()
+    issuer = issuers.add(label=f"{canary} issuer", fingerprint=fingerprint, at=at)
     key, _ = keys.issue(
         label=f"{canary} key", group=room_groups.default_group(), expires_at=at + YEAR, by=None, at=at
     )
@@ -270,6 +273,7 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
             customer.tenant, exports.KIND, canary, files.FileKind("x", b""), queued.parameters, at=at
         ),
         "key": key.id,
+        "issuer": issuer.id,
         "peripheral": camera.id,
         "edit": edit.id,
         "suppression": suppressed.id,
