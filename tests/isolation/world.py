@@ -98,6 +98,8 @@ def _customer(canary: str, *, at: datetime) -> Customer:
         customer.ids["view"] = saved_views.save(
             listing="rooms", name=f"{canary} view", query={}, shared=True, owner=None, at=at
         ).id
+        fingerprint = hashlib.sha256(canary.encode()).hexdigest()  # of the customer as a whole, like releases
+        customer.ids["issuer"] = issuers.add(label=f"{canary} issuer", fingerprint=fingerprint, at=at).id
         customer.beyond |= _things(customer, f"{BEYOND} {canary}", at=at)
         _update_things(customer, at=at)
         for role in CUSTOMER_ROLES:
@@ -249,8 +251,6 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
         first_seen_at=at,
         last_seen_at=at,
     )
-    fingerprint = hashlib.sha256(canary.encode()).hexdigest()
-    issuer = issuers.add(label=f"{canary} issuer", fingerprint=fingerprint, at=at)
     key, _ = keys.issue(
         label=f"{canary} key", group=room_groups.default_group(), expires_at=at + YEAR, by=None, at=at
     )
@@ -273,7 +273,6 @@ def _things(customer: Customer, canary: str, *, at: datetime) -> dict[str, UUID]
             customer.tenant, exports.KIND, canary, files.FileKind("x", b""), queued.parameters, at=at
         ),
         "key": key.id,
-        "issuer": issuer.id,
         "peripheral": camera.id,
         "edit": edit.id,
         "suppression": suppressed.id,
