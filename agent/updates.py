@@ -60,6 +60,7 @@ class Update:
     size: int
     sha256: str
     href: str
+    only_fetch: bool = False  # another action installs it
 
 
 @dataclass
@@ -67,8 +68,9 @@ class Progress:
     """What is on disk of it, so that a restart goes on where it was."""
 
     number: str = ""
-    stage: str = ""  # fetching, installing, done
+    stage: str = ""  # fetching, downloaded (and no more was asked), installing, done
     said: str = ""  # why it failed; empty: it did not
+    sha256: str = ""  # of the file: another action for the same goes on with what is there
 
 
 class Updater:
@@ -145,14 +147,18 @@ class Updater:
         self._own({"href": update.href})
         progress = self._progress()
         if progress.number != update.number:
-            self._forget()
-            progress = Progress(update.number, "fetching")
+            if progress.sha256 != update.sha256:
+                self._forget()
+            progress = Progress(update.number, "fetching", sha256=update.sha256)
             self._keep(progress)
         if progress.stage == "installing":  # we were stopped meanwhile: whether it was done nobody knows
             progress = Progress(update.number, "done", "The agent was stopped while it was installed.")
             self._keep(progress)
         if progress.stage == "fetching":
             progress = self._fetch_and_install(update)
+        if progress.stage == "downloaded":
+            self._report(update.number, "downloaded", "success", ["Fetched and checked."])
+            return
         self._report(
             update.number, "closed", "failure" if progress.said else "success", progress.said.splitlines()
         )
@@ -163,6 +169,10 @@ class Updater:
             program = self._program(update)
             self._report(update.number, "download", "none", [f"Fetching {update.file}."])
             path = self._fetch(update)
+            if update.only_fetch:
+                fetched = Progress(update.number, "downloaded", sha256=update.sha256)
+                self._keep(fetched)
+                return fetched
             self._report(update.number, "downloaded", "none", ["Fetched and checked."])
             self._keep(Progress(update.number, "installing"))
             self._install(program, path, update)
@@ -257,7 +267,8 @@ class Updater:
     def _progress(self) -> Progress:
         try:
             found = json.loads((self._home / KEPT).read_text())
-            return Progress(**{name: str(found[name]) for name in ("number", "stage", "said")})
+            needed = {name: str(found[name]) for name in ("number", "stage", "said")}
+            return Progress(**needed, sha256=str(found.get("sha256", "")))
         except (OSError, ValueError, KeyError, TypeError):
             return Progress()
 
@@ -336,8 +347,9 @@ def _read(document: dict[str, Any]) -> Update:
             size=int(file["size"]),
             sha256=str(file["hashes"]["sha256"]),
             href=str(file["_links"]["download"]["href"]),
+            only_fetch=document["deployment"].get("update") == "skip",
         )
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         raise ServiceError("the service's deployment makes no sense") from None
     if "/" in update.part or update.size < 0:
         raise ServiceError("the service's deployment makes no sense")
@@ -367,4 +379,5 @@ def _sleep_s(told: dict[str, Any]) -> float:
 
 
 def _attributes() -> dict[str, str]:
-    return {"agent": __version__, "platform": platform.system().lower()}
+    """`handles_skip`: what is only to be fetched is not installed."""
+    return {"agent": __version__, "platform": platform.system().lower(), "handles_skip": "true"}

@@ -92,6 +92,23 @@ class DeviceCredential(TenantModel):
         ]
 
 
+class TrustedIssuer(TenantModel):
+    """Who issues client certificates by which devices get in, where a proxy in front checks them."""
+
+    label = models.CharField(max_length=80)
+    fingerprint = models.CharField(max_length=64)  # SHA-1 or SHA-256 in lower-case hex
+    created_by = TenantForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+    created_at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "fingerprint"], name="enrollment_issuer_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
 class HardwareFact(TenantModel):
     """Something that tells one machine from another: "serial:…", "firmware:…", "mac:…". Two that agree are a match."""
 

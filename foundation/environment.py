@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -60,6 +61,15 @@ class Environment:
         return self._read(
             name, default, meaning, "words, comma-separated", lambda value: [w for w in value.split(",") if w]
         )
+
+    def networks(self, name: str, default: str, meaning: str) -> list[IPv4Network | IPv6Network]:
+        def parse(value: str) -> list[IPv4Network | IPv6Network]:
+            try:
+                return [ip_network(each.strip()) for each in value.split(",") if each.strip()]
+            except ValueError:
+                raise ValueError("must look like 192.0.2.7,2001:db8::/32") from None
+
+        return self._read(name, default, meaning, "addresses or networks, comma-separated", parse)
 
     def integer(self, name: str, default: int, meaning: str, *, least: int, most: int) -> int:
         def parse(value: str) -> int:

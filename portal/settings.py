@@ -74,6 +74,11 @@ ALLOWED_HOSTS = environment.words(
 TRUSTED_PROXIES = environment.integer(
     "GREENROOM_TRUSTED_PROXIES", 0, "How many proxies in front set X-Forwarded-For.", least=0, most=5
 )
+GREENROOM_DDI_PROXIES = environment.networks(
+    "GREENROOM_DDI_PROXIES",
+    "",
+    "Proxies that check update clients' certificates: their X-Controller-Id and X-Authority count.",
+)
 SECURITY_CONTACT = environment.text(
     "GREENROOM_SECURITY_CONTACT",
     "",

@@ -105,6 +105,8 @@ ACTIONS = frozenset(
         "group.rule",
         "enrollment_key.create",
         "enrollment_key.revoke",
+        "certificate_issuer.create",
+        "certificate_issuer.delete",
         "enrollment.refused",
         "device.enroll",
         "device.accept",

@@ -44,6 +44,7 @@ MOST_TRIES = 3  # nights on which a device did not even begin
 MOST_REPORTS = 1_000  # of one try that are kept; its last word is kept beyond that
 REPEAT_AFTER = timedelta(days=7)  # so long the same last word may be repeated
 LONGEST_DETAIL = 300
+DOWNLOADED, INSTALLED = "downloaded", "installed"  # what a device was to do, as tickets say it
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,14 @@ def offer(rollout: Rollout, wanted: Sequence[Offer], *, at: datetime) -> int:
 def current(tenant_id: UUID, device_id: UUID) -> Attempt | None:
     """The try in force for a device. At most one is open for its room."""
     rows = Attempt.objects.for_tenant(tenant_id).open().filter(device_id=device_id)
-    found: Attempt | None = rows.select_related("release", "device").order_by("number").first()
+    found: Attempt | None = rows.select_related("release", "device", "rollout").order_by("number").first()
     return found
 
 
 def of_number(tenant_id: UUID, device_id: UUID, number: int) -> Attempt:
     """Raises Missing: unknown, or another device's."""
     rows = Attempt.objects.for_tenant(tenant_id).filter(device_id=device_id, number=number)
-    found: Attempt | None = rows.select_related("release", "device").first()
+    found: Attempt | None = rows.select_related("release", "device", "rollout").first()
     if found is None:
         raise Missing("action")
     return found
@@ -152,11 +153,14 @@ def report(attempt: Attempt, said: Feedback, *, at: datetime) -> Attempt:
     attempt = _held(attempt)
     if attempt.state == State.CONFIRMING:
         raise Missing("action")
-    meaning = said.of_deployment()
+    download_only = attempt.rollout.download_only
+    meaning = said.of_deployment(download_only=download_only)
     final = meaning in (Report.SUCCEEDED, Report.FAILED)
     if attempt.ended_at is not None or attempt.installed_at is not None:
         if final and _said_before(attempt, said, at=at):
             return attempt
+        if _only_downloaded(attempt) and said.execution == "closed":
+            return _installed_after_all(attempt, said, at=at)
         if attempt.ended_at is not None:
             raise AttemptEnded("This action is over.")
     _note_report(attempt, said, at=at, final=final)
@@ -165,6 +169,9 @@ def report(attempt: Attempt, said: Feedback, *, at: datetime) -> Attempt:
     attempt.percent = said.percent if said.percent is not None else attempt.percent
     if meaning is Report.FAILED:
         _end(attempt, State.FAILED, "device_failed", at=at)
+    elif meaning is Report.SUCCEEDED and download_only:
+        attempt.installed_at = at if said.execution == "closed" else None
+        _end(attempt, State.SUCCEEDED, "", at=at)
     elif meaning is Report.SUCCEEDED:
         attempt.state, attempt.installed_at = State.VERIFYING, attempt.installed_at or at
         attempt.due_at = at + timedelta(minutes=attempt.rollout.health_minutes) + PROOF_TAKES
@@ -176,6 +183,45 @@ def report(attempt: Attempt, said: Feedback, *, at: datetime) -> Attempt:
             if attempt.state == State.INSTALLING:
                 attempt.due_at = at + INSTALL_TAKES
         attempt.save()
+    polls.forget([attempt.device_id], tenant_id=attempt.tenant_id)
+    return attempt
+
+
+def _only_downloaded(attempt: Attempt) -> bool:
+    was_all = attempt.rollout.download_only and attempt.installed_at is None
+    return was_all and attempt.state == State.SUCCEEDED
+
+
+def _installed_after_all(attempt: Attempt, said: Feedback, *, at: datetime) -> Attempt:
+    """Somebody at the device had it install what it only downloaded: it may tell once how that went."""
+    _note_report(attempt, said, at=at, final=True)
+    attempt.last_report_at = at
+    attempt.detail = _last_line(said) or attempt.detail
+    if said.finished == "failure":
+        attempt.state = State.FAILED
+        targets.move(
+            attempt.tenant_id,
+            [attempt.target_id],
+            came_from=[TargetState.SUCCEEDED],
+            to=TargetState.FAILED,
+            at=at,
+            reason="device_failed",
+            detail=attempt.detail,
+        )
+        _raise_failure(
+            attempt.device,
+            attempt.release,
+            attempt.rollout,
+            "device_failed",
+            attempt.detail,
+            INSTALLED,
+            at=at,
+        )
+    else:
+        attempt.installed_at = at
+        _end_faults(attempt, at=at)
+        clients.ask_for_attributes(attempt.device_id, attempt.tenant_id)
+    attempt.save()
     polls.forget([attempt.device_id], tenant_id=attempt.tenant_id)
     return attempt
 
@@ -224,7 +270,8 @@ def cancel_report(attempt: Attempt, said: Feedback, *, at: datetime) -> Attempt:
     if meaning is Report.STOPPED:
         _end(attempt, State.CANCELLED, "", at=at)
     elif meaning is Report.GOES_ON:  # it is past the point of no return
-        attempt.state, attempt.due_at = State.INSTALLING, at + INSTALL_TAKES
+        goes_on = State.DOWNLOADING if attempt.rollout.download_only else State.INSTALLING
+        attempt.state, attempt.due_at = goes_on, at + INSTALL_TAKES
         attempt.save()
     else:
         attempt.save()
@@ -371,8 +418,9 @@ def _end(attempt: Attempt, state: State, reason: str, *, at: datetime, detail: s
     if state == State.SUCCEEDED:
         _move(attempt, TargetState.SUCCEEDED, "", at=at)
         _tell_gates(attempt, succeeded=True)
-        faults.end_fault(attempt.device, UPDATE_FAILED, at=at, subject=subject_of(attempt.release))
-        clients.ask_for_attributes(attempt.device_id, tenant_id)
+        _end_faults(attempt, at=at)
+        if attempt.installed_at is not None or not attempt.rollout.download_only:
+            clients.ask_for_attributes(attempt.device_id, tenant_id)
     elif state == State.FAILED:
         _move(attempt, TargetState.FAILED, reason, at=at)
         _tell_gates(attempt, succeeded=False)
@@ -387,14 +435,30 @@ def raise_failure(
     device: Device, release: Release, rollout: Rollout, reason: str, detail: str, *, at: datetime
 ) -> None:
     """One fault a device and product, however often it is tried."""
+    what = DOWNLOADED if rollout.download_only else INSTALLED
+    _raise_failure(device, release, rollout, reason, detail, what, at=at)
+
+
+def _raise_failure(
+    device: Device, release: Release, rollout: Rollout, reason: str, detail: str, what: str, *, at: datetime
+) -> None:
     said = reasons.sentence(reason)
-    summary = f"{release} could not be installed: {said[0].lower()}{said[1:]}"
+    summary = f"{release} could not be {what}: {said[0].lower()}{said[1:]}"
     evidence = {"rollout": str(rollout.id), "release": str(release), "reason": reason, "detail": detail}
-    faults.raise_fault(device, UPDATE_FAILED, summary, at=at, subject=subject_of(release), evidence=evidence)
+    subject = _subject(release, what)
+    faults.raise_fault(device, UPDATE_FAILED, summary, at=at, subject=subject, evidence=evidence)
 
 
-def subject_of(release: Release) -> str:
-    return release.name[:64]
+def _end_faults(attempt: Attempt, *, at: datetime) -> None:
+    """What is installed was downloaded; what was only downloaded says nothing about installing."""
+    ended = (DOWNLOADED,) if _only_downloaded(attempt) else (DOWNLOADED, INSTALLED)
+    for what in ended:
+        subject = _subject(attempt.release, what)
+        faults.end_fault(attempt.device, UPDATE_FAILED, at=at, subject=subject)
+
+
+def _subject(release: Release, what: str) -> str:
+    return release.name[:64] if what == INSTALLED else f"{release.name[:52]}, download"
 
 
 def _expire(attempt: Attempt, *, at: datetime) -> None:
@@ -459,6 +523,9 @@ def _tell_gates(attempt: Attempt, *, succeeded: bool) -> None:
 
 def _state_said(attempt: Attempt, said: Feedback) -> State:
     """Where a report under way puts it; never back."""
+    if attempt.rollout.download_only:  # it never comes to a point of no return
+        moves = said.execution in ("proceeding", "download", "downloaded")
+        return State.DOWNLOADING if moves else State(attempt.state)
     if said.execution == "proceeding" and attempt.state != State.INSTALLING:
         return State.INSTALLING if attempt.state == State.DOWNLOADING else State.DOWNLOADING
     if said.execution == "downloaded":
@@ -497,7 +564,7 @@ def _note(
 def _said_before(attempt: Attempt, said: Feedback, *, at: datetime) -> bool:
     """A device whose answer got lost says its last word again."""
     rows = AttemptReport.objects.for_tenant(attempt.tenant_id).filter(
-        attempt=attempt, execution="closed", at__gt=at - REPEAT_AFTER
+        attempt=attempt, execution=said.execution, at__gt=at - REPEAT_AFTER
     )
     failed = said.finished == "failure"
     return any((finished == "failure") == failed for finished in rows.values_list("finished", flat=True))

@@ -39,7 +39,10 @@ def catch_up(tenant_id: UUID, *, at: datetime) -> int:
 def _latest(tenant_id: UUID) -> list[Rollout]:
     """The newest rollout of each product for each kind of device, where it was not stopped."""
     rows = Rollout.objects.for_tenant(tenant_id).filter(
-        kind=Rollout.Kind.INSTALL, state__in=TAKES_IN, release__state=Release.State.AVAILABLE
+        kind=Rollout.Kind.INSTALL,
+        download_only=False,
+        state__in=TAKES_IN,
+        release__state=Release.State.AVAILABLE,
     )
     newest: dict[tuple[str, ...], Rollout] = {}
     for row in rows.select_related("release").order_by("created_at", "id"):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, DateTimeField, Value, When
+from django.db.models import Case, DateTimeField, Q, Value, When
 
 from fleet.models import Device
 from foundation.errors import NotValid
@@ -24,6 +24,8 @@ LONGEST_NAME = 256
 MODES = ("merge", "replace", "remove")
 PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 AT_ONCE = 500
+HANDLE_SKIP = ("rauc-hawkbit-c-agent/",)  # programs that leave alone what they are told to skip
+SAYS_IT_HANDLES_SKIP = {"handles_skip": "true"}  # attribute of a client we do not know
 
 
 def is_name(controller_id: str) -> bool:
@@ -31,21 +33,43 @@ def is_name(controller_id: str) -> bool:
     return 0 < len(controller_id) <= LONGEST_NAME and PRINTABLE.fullmatch(controller_id) is not None
 
 
-def client_of(device: Device, controller_id: str, program: str, *, at: datetime) -> UpdateClient:
-    """The client of a device; made at its first call. A device that calls itself something else now is followed."""
+def client_of(device: Device, controller_id: str, program: str | None, *, at: datetime) -> UpdateClient:
+    """The client of a device; made at its first call. A device that calls itself something else now is followed.
+
+    `program`: its User-Agent; None: it says nothing about the client. Another one is asked what it can.
+    """
     rows = UpdateClient.objects.for_tenant(device.tenant_id)
+    told = (program or "")[:120]
     row, is_new = rows.get_or_create(
-        device=device, defaults={"controller_id": controller_id, "program": program[:120], "created_at": at}
+        device=device, defaults={"controller_id": controller_id, "program": told, "created_at": at}
     )
-    if not is_new and (row.controller_id, row.program) != (controller_id, program[:120]):
-        row.controller_id, row.program = controller_id, program[:120]
-        row.save(update_fields=["controller_id", "program"])
+    if is_new:
+        return row
+    changed = []
+    if row.controller_id != controller_id:
+        row.controller_id = controller_id
+        changed.append("controller_id")
+    if program is not None and row.program != told:
+        row.program, row.wants_attributes = told, True
+        row.attributes = {name: row.attributes[name] for name in row.attributes.keys() - SAYS_IT_HANDLES_SKIP}
+        changed += ["program", "wants_attributes", "attributes"]
+    if changed:
+        row.save(update_fields=changed)
     return row
 
 
 def by_controller(tenant_id: UUID, controller_id: str) -> UpdateClient | None:
     rows = UpdateClient.objects.for_tenant(tenant_id).filter(controller_id=controller_id)
     return rows.select_related("device").first()
+
+
+def called(tenant_id: UUID, controller_id: str) -> Device | None:
+    """The device whose id or serial number this is."""
+    rows = Device.objects.for_tenant(tenant_id).filter(retired_at=None)
+    try:
+        return rows.filter(id=UUID(controller_id)).first()
+    except ValueError:
+        return rows.filter(serial_number=controller_id).first()
 
 
 def keep_attributes(row: UpdateClient, data: object, mode: str = "merge") -> None:
@@ -70,6 +94,16 @@ def keep_attributes(row: UpdateClient, data: object, mode: str = "merge") -> Non
         raise QuotaReached(f"At most {MOST_ATTRIBUTES} attributes.")
     row.attributes, row.wants_attributes = kept, False
     row.save(update_fields=["attributes", "wants_attributes"])
+
+
+def that_handle_skip(tenant_id: UUID) -> set[UUID]:
+    """Devices whose client downloads without installing where it is told so. SWUpdate would report the skip as
+    installed; others install whatever they are told."""
+    known = Q(attributes__contains=SAYS_IT_HANDLES_SKIP)
+    for program in HANDLE_SKIP:
+        known |= Q(program__startswith=program)
+    rows = UpdateClient.objects.for_tenant(tenant_id).filter(known)
+    return set(rows.values_list("device_id", flat=True))
 
 
 def ask_for_attributes(device_id: UUID, tenant_id: UUID) -> None:

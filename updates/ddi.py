@@ -42,6 +42,7 @@ class Offer:
     name: str
     file: OfferedFile
     forced: bool = False
+    download_only: bool = False
     cancelling: bool = False
     confirming: bool = False  # waits for consent
 
@@ -63,8 +64,13 @@ class Feedback:
     details: tuple[str, ...]
     percent: int | None = None  # how far it is, where it tells
 
-    def of_deployment(self) -> Report:
-        """A failure under way is no end, and `canceled` only an intent: `closed` alone decides."""
+    def of_deployment(self, *, download_only: bool = False) -> Report:
+        """A failure under way is no end, and `canceled` only an intent: `closed` alone decides.
+
+        `download_only`: there `downloaded` ends it too.
+        """
+        if download_only and self.execution == "downloaded" and self.finished != "failure":
+            return Report.SUCCEEDED
         if self.execution != "closed":
             return Report.UNDER_WAY
         return Report.FAILED if self.finished == "failure" else Report.SUCCEEDED
@@ -132,7 +138,7 @@ def deployment(base: str, offer: Offer, *, query: str = "", member: str = "deplo
 
     Both kinds of links are there always: clients without TLS read the second only.
     """
-    way = "forced" if offer.forced else "attempt"
+    way = "forced" if offer.forced or offer.download_only else "attempt"
     module = f"{base}/softwaremodules/{offer.number}/artifacts/{quote(offer.file.name, safe='')}"
     link, checksum = {"href": f"{module}{query}"}, {"href": f"{module}.MD5SUM{query}"}
     artifact = {
@@ -150,7 +156,7 @@ def deployment(base: str, offer: Offer, *, query: str = "", member: str = "deplo
     chunk = {"part": part, "version": offer.version, "name": offer.name, "artifacts": [artifact]}
     return {
         "id": str(offer.number),
-        member: {"download": way, "update": way, "chunks": [chunk]},
+        member: {"download": way, "update": "skip" if offer.download_only else way, "chunks": [chunk]},
     }
 
 

@@ -32,23 +32,37 @@ def in_force(tenant_id: UUID, device_id: UUID, *, at: datetime) -> tuple[Attempt
 
 
 def last_installed(tenant_id: UUID, device_id: UUID) -> int | None:
-    """Number of the last try that succeeded."""
+    """Number of the last try that succeeded and did not only download."""
     rows = Attempt.objects.for_tenant(tenant_id).filter(device_id=device_id, state=AttemptState.SUCCEEDED)
+    rows = rows.exclude(rollout__download_only=True, installed_at=None)
     return rows.order_by("-number").values_list("number", flat=True).first()
 
 
-def offer_of(attempt: Attempt, file: Artifact) -> Offer:
-    release = attempt.release
+def is_installed(attempt: Attempt) -> bool:
+    only_there = attempt.rollout.download_only and attempt.installed_at is None
+    return attempt.state == AttemptState.SUCCEEDED and not only_there
+
+
+def offer_of(attempt: Attempt, file: Artifact, *, at: datetime) -> Offer:
+    release, rollout = attempt.release, attempt.rollout
+    late = rollout.forced_at is not None and rollout.forced_at <= at
     return Offer(
         number=attempt.number,
         part=PARTS.get(release.kind, APPLICATION),
         version=release.version,
         name=release.name,
         file=OfferedFile(file.name, file.size_bytes, file.sha256, file.sha1, file.md5),
-        forced=attempt.forced or release.critical,
+        forced=not rollout.download_only and (attempt.forced or release.critical or late),
+        download_only=rollout.download_only,
         cancelling=attempt.state == AttemptState.CANCELLING,
         confirming=attempt.state == AttemptState.CONFIRMING,
     )
+
+
+def same_until(attempt: Attempt, *, at: datetime) -> datetime:
+    """When what a device is shown of a try may change by time alone: its hours end, or its deadline comes."""
+    deadline = attempt.rollout.forced_at
+    return min(attempt.due_at, deadline) if deadline is not None and at < deadline else attempt.due_at
 
 
 def link_query(attempt: Attempt, file: Artifact) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from foundation.errors import NotValid
 from foundation.ids import new_id
 from tenancy import audit
 from tenancy.models import Person, Tenant
-from updates import planning, releases, rings, rollouts, targets
+from updates import clients, planning, releases, rings, rollouts, targets
 from updates.applicability import EQUIPMENT, Fit, fit
 from updates.errors import NoFile, ReleaseDeprecated
 from updates.models import Release, Ring, Rollout, RolloutStage, RolloutTarget
@@ -31,6 +31,7 @@ from updates.states import RolloutState, StageState, TargetState
 
 AT_ONCE = 2_000
 LATEST = timedelta(days=180)
+LATEST_DEADLINE = timedelta(days=366)
 HEALTH_MINUTES = 10
 MOST_HEALTH_MINUTES = 24 * 60
 
@@ -64,12 +65,16 @@ def propose(
     ring_ids: Iterable[UUID] | None = None,
     health_minutes: int = HEALTH_MINUTES,
     needs_consent: bool = False,
+    forced_at: datetime | None = None,
+    download_only: bool = False,
     by: Person | None = None,
     at: datetime,
 ) -> Rollout:
     """Plan a release for every device it fits. `ring_ids`: these rings alone; all where None.
 
     `needs_consent`: update clients that can are asked before they begin.
+    `forced_at`: from then on update clients are told to install, before it they may choose when.
+    `download_only`: devices fetch the file and leave it at that; those whose client cannot are left out.
     `starts_on`: the first night; else the next Wednesday, or at once where the release is critical.
     Raises Missing, NotValid, NoFile, ReleaseDeprecated, NotAllowed.
     """
@@ -83,9 +88,17 @@ def propose(
         raise NotValid("A day within the next six months.", field="starts_on")
     if not 0 <= health_minutes <= MOST_HEALTH_MINUTES:
         raise NotValid(f"From 0 to {MOST_HEALTH_MINUTES} minutes.", field="health_minutes")
+    if forced_at is not None and not at < forced_at <= at + LATEST_DEADLINE:
+        raise NotValid("A moment within the next year.", field="forced_at")
     every = rings.all_rings(at=at)
     chosen = _chosen(every, ring_ids)
     found, others = candidates(tenant_id, release)
+    if download_only:
+        able = clients.that_handle_skip(tenant_id)
+        found = [
+            each if each.left_out or each.device_id in able else replace(each, left_out="installs_too")
+            for each in found
+        ]
     row = Rollout(
         tenant_id=tenant_id,
         release=release,
@@ -94,6 +107,8 @@ def propose(
         starts_on=first,
         health_minutes=health_minutes,
         needs_consent=needs_consent,
+        forced_at=forced_at,
+        download_only=download_only,
         others=others,
         created_at=at,
         created_by=by,
@@ -101,7 +116,13 @@ def propose(
     row.save(force_insert=True)
     stages = _stages(row, chosen)
     plan(row, stages, found, at=at)
-    after = {"release": str(release), "starts_on": first.isoformat(), "rings": [each.name for each in stages]}
+    after: dict[str, Any] = {
+        "release": str(release),
+        "starts_on": first.isoformat(),
+        "rings": [each.name for each in stages],
+    }
+    after |= {"forced_at": forced_at.isoformat()} if forced_at else {}
+    after |= {"download_only": True} if download_only else {}
     audit.record("rollout.propose", row, tenant_id=tenant_id, at=at, after=after)
     return row
 

@@ -12,6 +12,7 @@ SENTENCES = {
     "not_watched": "Is not watched yet",
     "no_room": "Is in no room",
     "ring_left_out": "Its ring is not part of this rollout",
+    "installs_too": "Its update client cannot only download",
     # Waits
     "ring_not_reached": "Its ring has not begun",
     "night_not_come": "Its night has not come",

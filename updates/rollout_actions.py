@@ -34,7 +34,7 @@ FORCIBLE = (
     TargetState.SKIPPED,
     TargetState.NOT_REQUIRED,
 )
-NEVER_FORCED = frozenset({"no_room", "not_watched"})  # there is nothing to update there
+NEVER_FORCED = frozenset({"no_room", "not_watched", "installs_too"})  # nothing can be done there
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,8 @@ def roll_back(
     updated = RolloutTarget.objects.for_tenant(row.tenant_id).filter(
         Q(state=TargetState.SUCCEEDED) | (Q(state=TargetState.FAILED) & Exists(tried)), rollout=row
     )
+    if row.download_only:
+        updated = updated.filter(Exists(tried))
     stages = rollout_progress.stages_of(row)
     of = _stage(row, ring_id) if ring_id is not None else None
     if of is not None:

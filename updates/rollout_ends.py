@@ -54,7 +54,7 @@ def end_paused(row: Rollout, *, at: datetime) -> None:
 
 def supersede_older(row: Rollout, *, at: datetime) -> None:
     """Rollouts of older releases of the same product for the same devices end where a newer one begins."""
-    if row.kind == Rollout.Kind.ROLLBACK:
+    if row.kind == Rollout.Kind.ROLLBACK or row.download_only:  # nothing newer is installed by it
         return
     release = row.release
     same = Release.objects.for_tenant(row.tenant_id).filter(

@@ -20,7 +20,7 @@ from fleet import faults, telemetry
 from fleet.models import Device, Room, SignalState
 from foundation.tenant_tables import TenantQuerySet
 from tenancy import audit
-from updates import attempts, gates, readiness, rollout_ends, rollouts, targets
+from updates import attempts, clients, gates, readiness, rollout_ends, rollouts, targets
 from updates.attempts import FORCED_LIVES, Offer
 from updates.gates import Health, Verdict
 from updates.models import Attempt, Rollout, RolloutGate, RolloutStage, RolloutTarget
@@ -268,6 +268,8 @@ def _offer(row: Rollout, *, at: datetime) -> None:
     for target, reason, ends_at in looked_at(row, stages, at=at):
         if reason == "clock_wrong":
             _fail_clock(row, target, at=at)
+        elif reason == "installs_too":
+            _skip(row, target, reason, at=at)
         if reason or ends_at is None or target.stage_id is None or target.room_id is None:
             continue
         stage = stages[target.stage_id]
@@ -375,6 +377,7 @@ def _ready(row: Rollout, some: Sequence[RolloutTarget], *, at: datetime) -> dict
     for device_id, signal in signals.values_list("device_id", "signal"):
         unwell.setdefault(device_id, set()).add(signal)
     meeting = telemetry.in_meeting(tenant_id, [device.key for device in devices.values()], at=at)
+    able = clients.that_handle_skip(tenant_id) if row.download_only else devices.keys()
     found: dict[UUID, str] = {}
     for target in some:
         device = devices[target.device_id]
@@ -386,12 +389,26 @@ def _ready(row: Rollout, some: Sequence[RolloutTarget], *, at: datetime) -> dict
             unhealthy=unwell.get(device.id, frozenset()),
         )
         reason = readiness.blocker(row.release.kind, state, forced=target.forced)
+        if target.device_id not in able:
+            reason = "installs_too"
         if not reason and target.room_id in busy:
             reason = "other_update"
         if not reason and target.room_id is not None:
             busy.add(target.room_id)  # one device of a room at a time
         found[target.id] = reason
     return found
+
+
+def _skip(row: Rollout, target: RolloutTarget, reason: str, *, at: datetime) -> None:
+    targets.move(
+        row.tenant_id,
+        [target.id],
+        came_from=[TargetState.SCHEDULED],
+        to=TargetState.SKIPPED,
+        at=at,
+        reason=reason,
+        forced="",
+    )
 
 
 def _fail_clock(row: Rollout, target: RolloutTarget, *, at: datetime) -> None:

@@ -25,7 +25,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import ParseError
 
-from enrollment import credentials, keys, nonces, registration
+from enrollment import credentials, issuers, keys, nonces, registration
 from enrollment.hardware import described
 from enrollment.models import EnrollmentKey
 from enrollment.registration import Application
@@ -34,7 +34,7 @@ from fleet.models import Device
 from foundation import clock
 from foundation.context import tenant
 from foundation.errors import Conflict, DomainError, NotFound, NotValid
-from portal.api import failed_attempts
+from portal.api import client_certificates, failed_attempts
 from portal.api.artifacts import deliver
 from portal.api.parsers import strict_json
 from portal.errors import problem, unavailable
@@ -42,6 +42,7 @@ from portal.middleware.tenants import client_address
 from tenancy import audit
 from tenancy.audit import Actor
 from tenancy.models import Tenant
+from tenancy.tenants import by_number
 from updates import artifact_links, artifacts, attempts, clients, ddi, device_offers, polls, releases
 from updates.errors import AttemptEnded, QuotaReached
 from updates.models import Artifact, Attempt, Release, UpdateClient
@@ -120,8 +121,11 @@ def _let_in(
         if key is None:
             raise NotLetIn
         tenant_id, device_id, credential = key.tenant_id, None, ""
-    else:
+    elif given:
         raise NotLetIn
+    else:
+        tenant_id, device_id, credential = _by_certificate(request, tenant_name, controller_id), None, ""
+        key = None
     if not _is_named(tenant_id, tenant_name):
         raise NotLetIn
     with tenant(tenant_id):
@@ -142,6 +146,19 @@ def _by_target_token(text: str, at: datetime) -> tuple[UUID, UUID, str]:
     if holder is None or not holder.valid:
         raise NotLetIn
     return holder.tenant_id, holder.device_id, holder.public_id
+
+
+def _by_certificate(request: HttpRequest, tenant_name: str, controller_id: str) -> UUID:
+    """A proxy has checked it. It says nothing of whose customer it is: the address names the number."""
+    shown = client_certificates.shown(request)
+    number = tenant_name.isascii() and tenant_name.isdigit() and len(tenant_name) <= LONGEST_NUMBER
+    owner = by_number(int(tenant_name)) if shown is not None and number else None
+    if shown is None or owner is None or not shown.is_of(controller_id):
+        raise NotLetIn
+    with tenant(owner.id):
+        if not issuers.is_trusted(owner.id, shown.issuers):
+            raise NotLetIn
+    return owner.id
 
 
 def _is_named(tenant_id: UUID, name: str) -> bool:
@@ -165,7 +182,8 @@ def _caller(
     at: datetime,
 ) -> Caller:
     """The device of the address. A token opens that of its own alone; a key registers one it does not know."""
-    program = request.headers.get("User-Agent", "")
+    fetches = "/softwaremodules/" in request.path  # often another program, RAUC itself, thousands of times
+    program = None if fetches else request.headers.get("User-Agent", "")
     known = clients.by_controller(tenant_id, controller_id)
     if device_id is not None:
         if known is not None and known.device_id != device_id:
@@ -175,9 +193,11 @@ def _caller(
         own_names = {str(device.id), device.serial_number.casefold()}
         if former is not None and known is None and controller_id.casefold() not in own_names:
             raise NotLetIn  # it calls itself something else all of a sudden
+    elif key is None:
+        device = _certified(tenant_id, controller_id, known)
     elif known is not None:
         device = known.device
-    elif key is not None and request.method == "GET":
+    elif request.method == "GET":
         device = _register(request, key, controller_id, at=at)
     else:
         raise NotLetIn
@@ -186,7 +206,19 @@ def _caller(
         or device.retired_at is not None
     ):
         raise NotLetIn
-    return Caller(device, clients.client_of(device, controller_id, program, at=at), credential)
+    client = clients.client_of(device, controller_id, program, at=at)
+    return Caller(device, client, credential)
+
+
+def _certified(tenant_id: UUID, controller_id: str, known: UpdateClient | None) -> Device:
+    """By id or serial number before any name: nobody is taken for another who calls itself by the other's."""
+    own = clients.called(tenant_id, controller_id)
+    if own is not None and known is not None and known.device_id != own.id:
+        raise NotLetIn
+    device = own or (known.device if known is not None else None)
+    if device is None:
+        raise NotLetIn
+    return device
 
 
 def _register(request: HttpRequest, key: EnrollmentKey, controller_id: str, *, at: datetime) -> Device:
@@ -276,10 +308,17 @@ def _body(request: HttpRequest) -> Any:
 
 
 def _base(request: HttpRequest, caller: Caller) -> str:
-    """Absolute, at the host the device called; with the tenant's number, so that a link alone names it."""
-    number = caller.device.tenant.number
-    path = reverse("ddi-poll", args=[str(number), caller.client.controller_id])
+    """Absolute, at the host the device called. DEFAULT stays as it was written: Zephyr looks for it in links."""
+    name = _tenant_called(request) or str(caller.device.tenant.number)
+    path = reverse("ddi-poll", args=[name, caller.client.controller_id])
     return request.build_absolute_uri(path)
+
+
+def _tenant_called(request: HttpRequest) -> str:
+    """DEFAULT as the device wrote it, "" where it named its customer."""
+    assert request.resolver_match is not None
+    name: str = request.resolver_match.kwargs["tenant_name"]
+    return name if name.casefold() == ANY_TENANT else ""
 
 
 def _sleep_s(device_id: UUID, at: datetime) -> int:
@@ -331,7 +370,7 @@ def _poll(request: HttpRequest, caller: Caller, *, address: str, digest: str) ->
     at = clock.now()
     version = polls.version(caller.device.id)
     found = device_offers.in_force(caller.tenant_id, caller.device.id, at=at)
-    offer = device_offers.offer_of(*found) if found else None
+    offer = device_offers.offer_of(*found, at=at) if found else None
     installed = device_offers.last_installed(caller.tenant_id, caller.device.id)
     document = ddi.poll(
         _base(request, caller),
@@ -344,7 +383,7 @@ def _poll(request: HttpRequest, caller: Caller, *, address: str, digest: str) ->
     tag = ddi.etag(body.encode())
     if caller.credential:
         kept = polls.Kept(caller.tenant_id, caller.device.id, caller.credential, tag, body)
-        until = found[0].due_at if found else None
+        until = device_offers.same_until(found[0], at=at) if found else None
         polls.keep(address, digest, kept, version=version, until=until, at=at)
     else:
         clients.note_polls(caller.tenant_id, {caller.device.id: at})
@@ -389,8 +428,13 @@ def _deployment(request: HttpRequest, caller: Caller, attempt: Attempt, member: 
     if file is None:
         raise Missing("file")
     query = device_offers.link_query(attempt, file)
+    if _tenant_called(request):  # who has the link alone has no token that says whose it is
+        query += f"&customer={caller.device.tenant.number}"
     document = ddi.deployment(
-        _base(request, caller), device_offers.offer_of(attempt, file), query=query, member=member
+        _base(request, caller),
+        device_offers.offer_of(attempt, file, at=clock.now()),
+        query=query,
+        member=member,
     )
     history = _integer(request, "actionHistory", 0)
     if history:
@@ -404,7 +448,8 @@ def _history(attempt: Attempt, most: int) -> dict[str, Any]:
     """What the device said, newest first."""
     rows = attempt.reports.filter(by_device=True).order_by("-at", "-id")[:most]
     lines = [line for row in rows for line in reversed(row.details)]
-    status = {"succeeded": "FINISHED", "failed": "ERROR", "cancelled": "CANCELED", "cancelling": "CANCELING"}
+    done = "FINISHED" if device_offers.is_installed(attempt) else "DOWNLOADED"
+    status = {"succeeded": done, "failed": "ERROR", "cancelled": "CANCELED", "cancelling": "CANCELING"}
     return {"status": status.get(attempt.state, "RUNNING"), "messages": lines[:most]}
 
 
@@ -446,7 +491,7 @@ def cancel_feedback(request: HttpRequest, caller: Caller, *, number: int) -> Htt
 @device_view("GET")
 def installed_base(request: HttpRequest, caller: Caller, *, number: int) -> HttpResponse:
     attempt = attempts.of_number(caller.tenant_id, caller.device.id, number)
-    if attempt.state != AttemptState.SUCCEEDED:
+    if not device_offers.is_installed(attempt):
         raise Missing("installed action")
     return _json(request, _deployment(request, caller, attempt, "deployment"))
 
@@ -479,7 +524,7 @@ def installed(request: HttpRequest, caller: Caller) -> HttpResponse:
 @device_view("GET")
 def module_artifacts(request: HttpRequest, caller: Caller, *, number: int) -> HttpResponse:
     attempt = attempts.of_number(caller.tenant_id, caller.device.id, number)
-    if not _may_fetch(attempt) and attempt.state != AttemptState.SUCCEEDED:
+    if not _may_fetch(attempt) and not device_offers.is_installed(attempt):
         raise Missing("module")
     document = _deployment(request, caller, attempt, "deployment")
     return _json(request, document["deployment"]["chunks"][0]["artifacts"])
@@ -504,11 +549,9 @@ def _artifact(request: HttpRequest, caller: Caller, *, number: int, name: str) -
 
 
 def _by_link(request: HttpRequest, tenant_name: str, *, number: int, name: str) -> HttpResponseBase:
-    owner = (
-        Tenant.objects.filter(number=int(tenant_name)).first()
-        if tenant_name.isascii() and tenant_name.isdigit()
-        else None
-    )
+    told = request.GET.get("customer", "") if _tenant_called(request) else tenant_name
+    is_number = told.isascii() and told.isdigit() and len(told) <= LONGEST_NUMBER
+    owner = Tenant.objects.filter(number=int(told)).first() if is_number else None
     expires = request.GET.get("expires", "")
     if owner is None or not (expires.isascii() and expires.isdigit() and len(expires) <= 12):
         return problem(403, "Not let in", "This link does not hold.", code="link_expired")
@@ -562,9 +605,10 @@ def confirmation_base(request: HttpRequest, caller: Caller) -> HttpResponse:
     standing = caller.client.auto_confirm
     change = "deactivateAutoConfirm" if standing else "activateAutoConfirm"
     links: dict[str, Any] = {change: {"href": f"{base}/confirmationBase/{change}"}}
-    found = device_offers.in_force(caller.tenant_id, caller.device.id, at=clock.now())
+    at = clock.now()
+    found = device_offers.in_force(caller.tenant_id, caller.device.id, at=at)
     if found and found[0].state == AttemptState.CONFIRMING:
-        offer = device_offers.offer_of(*found)
+        offer = device_offers.offer_of(*found, at=at)
         address = f"{base}/confirmationBase/{offer.number}?c={ddi.revision(offer)}"
         links["confirmationBase"] = {"href": address}
     return _json(

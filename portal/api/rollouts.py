@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import clock
-from portal.api.fields import Flag, Id, Input, Text, Whole, Word
+from portal.api.fields import Flag, Id, Input, Moment, Text, Whole, Word
 from portal.api.filters import Filters, UUIDFilter, any_of
 from portal.api.releases import etag, wanted_revision
 from portal.api.resources import Resource
@@ -50,6 +50,10 @@ class RolloutSerializer(serializers.Serializer[Rollout]):
     starts_on = serializers.DateField(help_text="The first night, in the time of each room.")
     health_minutes = serializers.IntegerField()
     needs_consent = serializers.BooleanField()
+    download_only = serializers.BooleanField()
+    forced_at = serializers.DateTimeField(
+        allow_null=True, help_text="From then on update clients are told to install; null: they may choose."
+    )
     created_at = serializers.DateTimeField()
     approved_at = serializers.DateTimeField(allow_null=True)
     started_at = serializers.DateTimeField(allow_null=True)
@@ -91,6 +95,12 @@ class RolloutInput(Input):
     rings = serializers.ListField(required=False, child=Id(), max_length=9, help_text="All where left out.")
     health_minutes = Whole(required=False)
     needs_consent = Flag(required=False, help_text="Update clients that can are asked before they begin.")
+    download_only = Flag(
+        required=False, help_text="Devices fetch the file and leave it at that; a later rollout installs it."
+    )
+    forced_at = Moment(
+        required=False, allow_null=True, help_text="From then on update clients may no longer choose when."
+    )
 
 
 class RolloutReasonInput(Input):
@@ -153,6 +163,8 @@ class Rollouts(Resource):
                 ring_ids=values.get("rings"),
                 health_minutes=values.get("health_minutes", proposals.HEALTH_MINUTES),
                 needs_consent=values.get("needs_consent", False),
+                forced_at=values.get("forced_at"),
+                download_only=values.get("download_only", False),
                 by=by,
                 at=clock.now(),
             )

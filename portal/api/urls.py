@@ -8,6 +8,7 @@ from portal.api import (
     audit,
     bulk_edits,
     catalogue,
+    certificate_issuers,
     device_records,
     enrollment_keys,
     events,
@@ -209,6 +210,16 @@ urlpatterns: list[URLPattern] = [
     path("/tokens", people.Tokens.as_view(), name="tokens"),
     path("/tokens/<uuid:token_id>", people.TokenDetail.as_view(), name="token"),
     path("/audit", audit.Audit.as_view(), name="audit"),
+    path(
+        "/certificate-issuers",
+        certificate_issuers.CertificateIssuers.as_view(),
+        name="certificate-issuers",
+    ),
+    path(
+        "/certificate-issuers/<uuid:issuer_id>",
+        certificate_issuers.CertificateIssuerDetail.as_view(),
+        name="certificate-issuer",
+    ),
     path("/enrollment-keys", enrollment_keys.EnrollmentKeys.as_view(), name="enrollment-keys"),
     path(
         "/enrollment-keys/<uuid:key_id>", enrollment_keys.EnrollmentKeyDetail.as_view(), name="enrollment-key"

@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_GET
 
-from enrollment import keys
-from enrollment.models import EnrollmentKey
+from enrollment import issuers, keys
+from enrollment.models import EnrollmentKey, TrustedIssuer
 from fleet import room_groups
 from fleet.models import RoomGroup
 from foundation import clock
@@ -72,11 +72,21 @@ def key_list(request: TenantRequest) -> HttpResponse:
         size=PAGE,
     )
     rows = [(key, *_state(key, at)) for key in page]
-    live = htmx.live([(key.id, key.uses, tone, word) for key, tone, word in rows])
+    trusted = list(TrustedIssuer.objects.for_tenant(request.tenant).order_by("label", "id"))
+    live = htmx.live(
+        [(key.id, key.uses, tone, word) for key, tone, word in rows], [each.id for each in trusted]
+    )
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
     usable = EnrollmentKey.objects.for_tenant(request.tenant).usable(at=at).count()
-    context = {"page": page, "rows": rows, "usable": usable, "soon": at + SOON}
+    context = {
+        "page": page,
+        "rows": rows,
+        "usable": usable,
+        "soon": at + SOON,
+        "issuers": trusted,
+        "with_certificates": bool(settings.GREENROOM_DDI_PROXIES or trusted),
+    }
     return htmx.page(request, "enrollment/key_list.html", context, live=live)
 
 
@@ -162,4 +172,56 @@ def key_revoke(request: TenantRequest, key_id: UUID) -> HttpResponse:
         to=back,
         change=lambda: keys.revoke(key, at=clock.now()),
         said=f"{key.label} revoked",
+    )
+
+
+class IssuerForm(Form):
+    label = forms.CharField(
+        label="Name", max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    fingerprint = forms.CharField(
+        label="Fingerprint",
+        max_length=120,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="SHA-256 or SHA-1, as your proxy tells it.",
+    )
+
+
+@form_view
+@requires("keys.reset")
+@step_up
+def issuer_add(request: TenantRequest) -> HttpResponse:
+    form = IssuerForm(posted(request))
+    back = reverse("portal:key-list")
+    if request.method == "POST":
+        made = form.carry_out(
+            lambda data: issuers.add(**data, by=principal_of(request).person, at=clock.now())
+        )
+        if made is not None:
+            return htmx.done(request, f"{made} trusted", to=back)
+    return htmx.dialog(
+        request,
+        "Trust an issuer",
+        submit="Trust",
+        back=back,
+        form=form,
+        explain="Devices get in with its client certificates, without a token: as whoever the certificate names.",
+    )
+
+
+@form_view
+@requires("keys.reset")
+@step_up
+def issuer_remove(request: TenantRequest, issuer_id: UUID) -> HttpResponse:
+    row = issuers.issuer(issuer_id)
+    back = reverse("portal:key-list")
+    return confirm(
+        request,
+        f"Trust {row.label} no longer?",
+        submit="Remove",
+        explain="Devices with its certificates need a token then.",
+        back=back,
+        to=back,
+        change=lambda: issuers.remove(row, at=clock.now()),
+        said=f"{row.label} removed",
     )

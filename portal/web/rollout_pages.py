@@ -20,9 +20,9 @@ from portal.access import TenantRequest, principal_of, requires, step_up
 from portal.paging import keyset_page
 from portal.web import choices
 from portal.web.dialogs import confirm, form_view
-from portal.web.forms import Form, choose, posted
+from portal.web.forms import Form, LocalMoment, choose, posted
 from portal.web.update_charts import progress_chart
-from portal.web.update_words import KINDS, ROLLOUTS, STAGES, TARGETS, size_text
+from portal.web.update_words import KINDS, ROLLOUTS, STAGES, doing, done, size_text, target_chip
 from tenancy.audit_log import Names
 from tenancy.models import AuditEvent
 from updates import (
@@ -90,13 +90,23 @@ class NewForm(Form):
     health_minutes = forms.IntegerField(
         label="Healthy for so many minutes", initial=10, help_text="On the new version; then it succeeded."
     )
-
     needs_consent = forms.BooleanField(
         label="Ask on the device first", required=False, help_text="Where its update client can ask."
     )
+    download_only = forms.BooleanField(
+        label="Download only",
+        required=False,
+        help_text="A later rollout installs it. Devices whose update client cannot leave it at that are left out.",
+    )
 
-    def __init__(self, *args: Any, tenant_id: UUID, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tenant_id: UUID, zone: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["forced_at"] = LocalMoment(
+            zone=zone,
+            label="Force from",
+            required=False,
+            help_text="From then on devices may not put it off. Left empty: those that can choose, choose.",
+        )
         offered = Release.objects.for_tenant(tenant_id).offered().exclude(artifacts=None)
         rows = offered.order_by("-created_at", "-id")[:100]
         choose(self, "release", [(str(row.id), str(row)) for row in rows])
@@ -160,7 +170,7 @@ def update_board(request: TenantRequest) -> HttpResponse:
     if htmx.unchanged(request, live):
         return htmx.nothing_new()
     shown = [_summary(row, views[row.id]) for row in page]
-    planned = Rollout.objects.for_tenant(request.tenant).values("release_id")
+    planned = Rollout.objects.for_tenant(request.tenant).filter(download_only=False).values("release_id")
     available = (
         Release.objects.for_tenant(request.tenant)
         .offered()
@@ -196,7 +206,9 @@ def _summary(row: Rollout, views: list[StageView]) -> dict[str, Any]:
             ("mute", totals.skipped),
             ("off", totals.scheduled),
         ],
-        "said": f"{totals.succeeded} updated, {totals.in_progress} updating, {totals.failed} failed, "
+        "done": done(row),
+        "doing": doing(row),
+        "said": f"{totals.succeeded} {done(row)}, {totals.in_progress} {doing(row)}, {totals.failed} failed, "
         f"{totals.skipped} skipped, {totals.scheduled} to go",
         "stages": [_card(view, row) for view in views],
     }
@@ -279,8 +291,11 @@ def rollout_detail(request: TenantRequest, rollout_id: UUID) -> HttpResponse:
         "kind": KINDS[row.release.kind],
         "page": page,
         "shown": shown,
-        "views": [(name, label) for name, (label, _) in VIEWS.items()],
-        "rows": [_row(each, tries.get(each.id), waits.get(each.id, "")) for each in page],
+        "views": [
+            (name, done(row).capitalize() if name == "succeeded" else label)
+            for name, (label, _) in VIEWS.items()
+        ],
+        "rows": [_row(row, each, tries.get(each.id), waits.get(each.id, "")) for each in page],
         "left_out": [
             (reasons.sentence(reason), number) for reason, number in proposals.left_out(row).items()
         ],
@@ -301,14 +316,14 @@ def rollout_detail(request: TenantRequest, rollout_id: UUID) -> HttpResponse:
         "upcoming": next(
             (view for view in views if view.stage.state == "waiting" and view.counts.total), None
         ),
-        "can_roll_back": totals.succeeded > 0 and row.kind == Rollout.Kind.INSTALL,
+        "can_roll_back": totals.succeeded > 0 and row.kind == Rollout.Kind.INSTALL and not row.download_only,
         "ended": row.state in ENDED_ROLLOUTS,
     }
     return htmx.page(request, "updates/rollout_detail.html", context, live=live)
 
 
-def _row(target: RolloutTarget, attempt: Any, waits: str) -> dict[str, Any]:
-    tone, label = TARGETS[target.state]
+def _row(rollout: Rollout, target: RolloutTarget, attempt: Any, waits: str) -> dict[str, Any]:
+    tone, label = target_chip(target.state, rollout)
     step = target.detail or (reasons.sentence(target.reason) if target.reason else "")
     if target.reason and target.detail:
         step = f"{reasons.sentence(target.reason)}: {target.detail}"
@@ -367,7 +382,8 @@ def rollout_new(request: TenantRequest) -> HttpResponse:
     """The dry run: who, which night, who is left out. Nothing happens before it is approved."""
     named = choices.as_id(request.GET.get("release"))
     initial = {"release": str(named)} if named else {}
-    form = NewForm(posted(request), tenant_id=request.tenant.id, initial=initial)
+    zone = request.tenant.time_zone
+    form = NewForm(posted(request), tenant_id=request.tenant.id, zone=zone, initial=initial)
     if request.method == "POST":
         made = form.carry_out(
             lambda data: proposals.propose(
@@ -376,6 +392,8 @@ def rollout_new(request: TenantRequest) -> HttpResponse:
                 ring_ids=[UUID(key) for key in data["rings"]],
                 health_minutes=data["health_minutes"],
                 needs_consent=data["needs_consent"],
+                forced_at=data["forced_at"],
+                download_only=data["download_only"],
                 by=principal_of(request).person,
                 at=clock.now(),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from updates.models import Release
+from updates.models import Release, Rollout
 
 KINDS = dict(Release.Kind.choices)
 ROLLOUTS = {
@@ -30,6 +30,22 @@ TARGETS = {
     "failed": ("bad", "Failed"),
     "skipped": ("mute", "Skipped"),
 }
+
+
+def done(rollout: Rollout) -> str:
+    """What a device is that a rollout is through with."""
+    return "downloaded" if rollout.download_only else "updated"
+
+
+def doing(rollout: Rollout) -> str:
+    return "downloading" if rollout.download_only else "updating"
+
+
+def target_chip(state: str, rollout: Rollout) -> tuple[str, str]:
+    """Tone and label of a device's state."""
+    tone, label = TARGETS[state]
+    own = {"succeeded": done(rollout), "in_progress": doing(rollout)}
+    return tone, own[state].capitalize() if state in own else label
 
 
 def size_text(size_bytes: int) -> str:

@@ -22,7 +22,7 @@ from portal.web.forms import posted
 from portal.web.rings import MoveForm
 from portal.web.room_detail import KINDS
 from portal.web.update_charts import TONES, shown_versions, spread_chart
-from portal.web.update_words import ROLLOUTS, TARGETS
+from portal.web.update_words import ROLLOUTS, done, target_chip
 from updates import compliance, overview, reasons, rings, rollout_progress, spread
 from updates.models import Attempt, RingMembership, RolloutTarget
 from updates.states import ENDED_ROLLOUTS, TargetState
@@ -118,7 +118,7 @@ def room_updates(request: TenantRequest, room_id: UUID) -> HttpResponse:
         Attempt.objects.for_tenant(request.tenant)
         .filter(device__in=devices)
         .exclude(ended_at=None)
-        .select_related("release", "device", "target")
+        .select_related("release", "device", "target", "rollout")
         .order_by("-offered_at", "-id")[:TRIES_SHOWN]
     )
     ring = rings.rings_of([room.id], at=at)[room.id]
@@ -145,7 +145,7 @@ def room_updates(request: TenantRequest, room_id: UUID) -> HttpResponse:
         "devices": [(device, KINDS[device.kind], _versions(device)) for device in devices],
         "due": [_due(each, waits.get(each.id, "")) for each in open_targets],
         "tries": [
-            (each, *OUTCOMES[each.state], each.detail or reasons.sentence(each.target.reason))
+            (each, *_outcome(each), each.detail or reasons.sentence(each.target.reason))
             for each in tries
             if each.state in OUTCOMES
         ],
@@ -160,8 +160,13 @@ def _versions(device: Device) -> list[tuple[str, str]]:
     return [(COMPONENTS.get(name, name), value) for name, value in sorted(told.items())]
 
 
+def _outcome(attempt: Attempt) -> tuple[str, str]:
+    tone, label = OUTCOMES[attempt.state]
+    return tone, done(attempt.rollout).capitalize() if attempt.state == "succeeded" else label
+
+
 def _due(target: RolloutTarget, waits: str) -> tuple[RolloutTarget, str, str, str]:
-    tone, label = TARGETS[target.state]
+    tone, label = target_chip(target.state, target.rollout)
     why = reasons.sentence(waits or target.reason) if waits or target.reason else ""
     if target.rollout.state in ("proposed", "paused") and target.state == TargetState.SCHEDULED:
         tone, label = ROLLOUTS[target.rollout.state]

@@ -29,6 +29,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.offered, self.cancelling, self.cut_after = 7, False, 0
+        self.update = "forced"
         self.content, self.origin = CONTENT, ""
         self.reports: list[tuple[str, str, list[str]]] = []
         self.ranges: list[str] = []
@@ -82,7 +83,10 @@ class Handler(BaseHTTPRequestHandler):
             "_links": {"download": {"href": href}},
         }
         chunk = {"part": "bApp", "name": "Room app", "version": "5.4", "artifacts": [file]}
-        return {"id": str(self.server.offered), "deployment": {"update": "forced", "chunks": [chunk]}}
+        return {
+            "id": str(self.server.offered),
+            "deployment": {"update": self.server.update, "chunks": [chunk]},
+        }
 
     def _file(self) -> None:
         wanted = self.headers.get("Range", "")
@@ -111,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.reports.append((said, status["result"]["finished"], status["details"]))
         if on == "cancelAction":
             self.server.cancelling, self.server.offered = False, 0
-        elif status["execution"] == "closed":
+        elif status["execution"] == ("downloaded" if self.server.update == "skip" else "closed"):
             self.server.offered = 0
         self._json({})
 
@@ -173,6 +177,33 @@ def test_a_download_that_is_cut_goes_on_where_it_was(server, updater, tmp_path):
     assert 0 < kept <= 300_000
     updater.turn()
     assert server.ranges == ["", f"bytes={kept}-"]
+    assert (tmp_path / "installed.bin").read_bytes() == CONTENT
+
+
+def test_what_is_only_to_be_fetched_lies_there_for_the_action_that_installs_it(server, updater, tmp_path):
+    server.update = "skip"
+    updater.turn()
+    assert said(server) == ["deploymentBase/download none", "deploymentBase/downloaded success"]
+    server.reports.clear()
+    server.offered = 7  # the word got lost
+    updater.turn()
+    assert said(server) == ["deploymentBase/downloaded success"]
+    assert not (tmp_path / "installed.bin").exists()
+    assert server.attributes["handles_skip"] == "true"
+    server.update, server.offered = "forced", 8
+    updater.turn()
+    assert (tmp_path / "installed.bin").read_bytes() == CONTENT
+    assert server.ranges == [""], "fetched once"
+    assert not (tmp_path / "update.part").exists()
+
+
+def test_another_file_takes_the_place_of_what_lies_there(server, updater, tmp_path):
+    (tmp_path / "update.json").write_text(
+        json.dumps({"number": "6", "stage": "downloaded", "said": "", "sha256": "0" * 64})
+    )
+    (tmp_path / "update.part").write_bytes(b"other")
+    updater.turn()
+    assert server.ranges == [""]
     assert (tmp_path / "installed.bin").read_bytes() == CONTENT
 
 

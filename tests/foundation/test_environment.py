@@ -37,6 +37,19 @@ def test_every_bad_value_is_named_at_once():
     assert len(text.splitlines()) == 4
 
 
+def test_networks():
+    def networks(value):
+        environment = Environment({"GREENROOM_DDI_PROXIES": value})
+        found = environment.networks("GREENROOM_DDI_PROXIES", "", "Proxies.")
+        environment.finish()
+        return [str(each) for each in found]
+
+    assert networks("") == []
+    assert networks("192.0.2.7, 2001:db8::/32,") == ["192.0.2.7/32", "2001:db8::/32"]
+    with pytest.raises(BadSetting, match=r"GREENROOM_DDI_PROXIES must look like 192\.0\.2\.7"):
+        networks("192.0.2.7/8")
+
+
 def mail_server(address):
     environment = Environment({"GREENROOM_MAIL_URL": address})
     found = environment.mail_server("GREENROOM_MAIL_URL", "Mail.")

@@ -69,6 +69,7 @@ BODIES: dict[str, Callable[[Customer], dict[str, Any]]] = {
         f"portal:{side}-attach": lambda own: {"file": SimpleUploadedFile("a.log", b"a log")} for side in SIDES
     },
     "portal:catalogue-edit": lambda own: {"note": "Changed"},
+    "portal:issuer-add": lambda own: {"fingerprint": "ab" * 32},
     "portal:room-ring": lambda own: {"ring": ""},
     "portal:release-add": lambda own: {"version": "1.0"},
     "portal:release-edit": lambda own: {"notes": "Changed"},

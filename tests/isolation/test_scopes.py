@@ -31,6 +31,10 @@ FOR_ALL_ROOMS = {
     ("POST", "api:groups"),
     ("POST", "api:site-merge"),
     ("POST", "portal:compliance-export"),
+    ("POST", "portal:issuer-add"),
+    ("POST", "portal:issuer-remove"),
+    ("POST", "api:certificate-issuers"),
+    ("DELETE", "api:certificate-issuer"),
     # whose group is a scope: its rooms are for who may change roles
     ("POST", "portal:group-add-room"),
     ("POST", "portal:group-remove-room"),

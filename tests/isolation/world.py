@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from enrollment import keys
+from enrollment import issuers, keys
 from fleet import assets, bulk_edit, exports, inventory, own_catalog, place_tree, room_groups
 from fleet.imports import runs as import_runs
 from fleet.models import Device, Peripheral, SignalState
@@ -97,6 +98,8 @@ def _customer(canary: str, *, at: datetime) -> Customer:
         customer.ids["view"] = saved_views.save(
             listing="rooms", name=f"{canary} view", query={}, shared=True, owner=None, at=at
         ).id
+        fingerprint = hashlib.sha256(canary.encode()).hexdigest()  # of the customer as a whole, like releases
+        customer.ids["issuer"] = issuers.add(label=f"{canary} issuer", fingerprint=fingerprint, at=at).id
         customer.beyond |= _things(customer, f"{BEYOND} {canary}", at=at)
         _update_things(customer, at=at)
         for role in CUSTOMER_ROLES:

@@ -10,7 +10,7 @@ import pytest
 from django.urls import get_resolver
 from django.utils import timezone
 
-from enrollment import keys
+from enrollment import issuers, keys
 from fleet import assets, bulk_edit, exports, own_catalog, room_groups
 from fleet.imports import runs as import_runs
 from fleet.models import Peripheral
@@ -70,6 +70,7 @@ def make_things(owner, now):
         asset = assets.add_asset(room_id=room.id, kind="dock", name="Dock", at=now)
         group = room_groups.default_group()
         key, _ = keys.issue(label="Key", group=group, at=now)
+        issuer = issuers.add(label="Factory", fingerprint="ef" * 32, at=now)
         incident = Incident.objects.for_tenant(owner).create(
             number="INC-ABCDEF",
             device=device,
@@ -140,6 +141,7 @@ def make_things(owner, now):
         "export_id": export.id,
         "group_id": group.id,
         "key_id": key.id,
+        "issuer_id": issuer.id,
         "incident_id": incident.id,
         "other_id": linked.id,
         "attachment_id": attached.id,
@@ -235,6 +237,7 @@ BODIES = {
     },
     ("PATCH", "/assignments/{assignment_id}"): lambda ids: {"description": "For the reception"},
     ("POST", "/enrollment-keys"): lambda ids: {"label": "New key"},
+    ("POST", "/certificate-issuers"): lambda ids: {"label": "New", "fingerprint": "cd" * 32},
     ("POST", "/releases"): lambda ids: {"name": "Room app", "kind": "room_app", "version": "9.9"},
     ("PATCH", "/releases/{release_id}"): lambda ids: {"notes": "New"},
     ("POST", "/releases/{release_id}/deprecate"): lambda ids: {"reason": "Bad"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -14,13 +13,25 @@ from django.test.utils import CaptureQueriesContext
 
 from enrollment import credentials, keys
 from fleet import room_groups
-from fleet.models import Device
+from fleet.models import Fault
 from foundation import clock
 from foundation.context import tenant
 from foundation.ids import new_id
+from portal.api import ddi
 from tests.factories.updates import make_fleet, make_release
-from updates import artifacts, attempts, polls, proposals, releases, rollout_actions, rollout_progress
-from updates.models import Attempt, AttemptReport, Release, RolloutTarget, UpdateClient
+from tests.portal.ddi_device import Updater, number_of, offer, opened, set_state, state_of
+from updates import (
+    artifacts,
+    attempts,
+    catch_up,
+    polls,
+    proposals,
+    releases,
+    rollout_actions,
+    rollout_progress,
+)
+from updates.errors import NotNow
+from updates.models import Attempt, AttemptReport, Release, Rollout, RolloutTarget, UpdateClient
 from updates.states import AttemptState, TargetState
 
 MINUTE = timedelta(minutes=1)
@@ -36,54 +47,6 @@ def _store(settings: Any, tmp_path: Any, monkeypatch: Any) -> None:
             "OPTIONS": {"location": tmp_path / "files"},
         }
     }
-
-
-def opened(answer: Any) -> Any:
-    """Files are read and closed, or nobody does."""
-    if answer.streaming:
-        answer.body = b"".join(answer.streaming_content)
-        for close in answer._resource_closers:
-            close()
-    else:
-        answer.body = answer.content
-    return answer
-
-
-class Updater:
-    """A device that speaks the protocol."""
-
-    def __init__(self, owner: Any, device: Device, authorization: str) -> None:
-        self.owner, self.device = owner, device
-        self.base = f"/DEFAULT/controller/v1/{device.id}"
-        self.headers = {"Authorization": authorization}
-        self.client = Client()
-
-    def get(self, path: str = "", **headers: str) -> Any:
-        address = path if path.startswith("http") else self.base + path
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return opened(
-            self.client.get(address.replace("http://testserver", ""), headers={**self.headers, **named})
-        )
-
-    def send(self, method: str, path: str, body: Any) -> Any:
-        return getattr(self.client, method)(
-            self.base + path, data=json.dumps(body), content_type="application/json", headers=self.headers
-        )
-
-    def says(
-        self, number: int, execution: str, finished: str = "none", *details: str, on: str = "deploymentBase"
-    ) -> Any:
-        status: dict[str, Any] = {"execution": execution, "result": {"finished": finished}}
-        if details:
-            status["details"] = list(details)
-        return self.send(
-            "post", f"/{on}/{number}/feedback", {"id": number, "time": "20261122T090000", "status": status}
-        )
-
-    def links(self) -> dict[str, str]:
-        answer = self.get()
-        assert answer.status_code == 200, answer.content
-        return {name: link["href"] for name, link in answer.json().get("_links", {}).items()}
 
 
 @pytest.fixture
@@ -108,34 +71,15 @@ def offered(updater: Updater, now: Any, django_capture_on_commit_callbacks: Any)
     return updater
 
 
-def offer(updater: Updater, *, version: str = "5.4.218", now: Any, **given: Any) -> int:
-    with tenant(updater.owner.id):
-        make_release(version, at=now, **given)
-        release = Release.objects.for_tenant(updater.owner).get(version=version)
-        row = proposals.propose(release.id, at=now)
-        rollout_actions.approve(row.id, at=now)
-        rollout_actions.start(row.id, at=now)
-        target = RolloutTarget.objects.for_tenant(updater.owner).get(rollout=row, device=updater.device)
-        if target.state == TargetState.SCHEDULED:  # it may be night there
-            rollout_actions.force(row.id, target.id, when="now", reason="Test", at=now)
-            rollout_progress.advance(row.id, updater.owner.id, at=now)
-        return number_of(updater)
+@pytest.fixture
+def set_clock(monkeypatch: Any) -> Any:
+    """Has requests take place at a moment of the test's choice."""
 
+    def set_to(moment: Any) -> None:
+        monkeypatch.setattr(clock, "_database_time", lambda: moment)
+        monkeypatch.setattr(ddi._without_sql, "now", lambda: moment)
 
-def number_of(updater: Updater) -> int:
-    with tenant(updater.owner.id):
-        return attempts.current(updater.owner.id, updater.device.id).number
-
-
-def state_of(updater: Updater, number: int) -> str:
-    with tenant(updater.owner.id):
-        return str(attempts.of_number(updater.owner.id, updater.device.id, number).state)
-
-
-def set_state(updater: Updater, number: int, state: AttemptState) -> None:
-    with tenant(updater.owner.id):
-        Attempt.objects.for_tenant(updater.owner).filter(number=number).update(state=state)
-        polls._forget([str(updater.device.id)])
+    return set_to
 
 
 # 1: who is let in ------------------------------------------------------------------------------------------------
@@ -272,7 +216,7 @@ def test_a_poll_says_when_to_come_back_and_what_to_do(offered):
     assert "00:04:00" <= sleep <= "00:06:00"
     link = offered.links()["deploymentBase"]
     number = number_of(offered)
-    assert link.startswith(f"http://testserver/{offered.owner.number}/controller/v1/{offered.device.id}/")
+    assert link.startswith(f"http://testserver/DEFAULT/controller/v1/{offered.device.id}/")
     assert f"/deploymentBase/{number}?c=" in link
     assert len(link.partition("/deploymentBase")[2]) <= 49
 
@@ -304,6 +248,231 @@ def test_only_what_is_forced_or_critical_is_forced(offered, customer):
     assert offered.get(other).json()["deployment"]["update"] == "forced"
     assert other.split("?")[0] == link.split("?")[0]
     assert other.split("c=")[1] != link.split("c=")[1]
+
+
+def test_a_deadline_forces_from_its_moment_on_and_what_is_kept_does_not_outlive_it(
+    updater, customer, now, set_clock
+):
+    deadline = now + 10 * MINUTE
+    number = offer(updater, plan={"forced_at": deadline}, now=now)
+    with tenant(customer.id):  # in its turn: what is forced out of turn is forced from the start
+        Attempt.objects.for_tenant(customer).update(forced=False, due_at=now + timedelta(hours=3))
+    path = f"/deploymentBase/{number}"
+    before_poll, before = updater.get(), updater.get(path)
+    assert (before.json()["deployment"]["download"], before.json()["deployment"]["update"]) == (
+        "attempt",
+        "attempt",
+    )
+    for moment in (now + MINUTE, deadline - timedelta(seconds=1)):
+        set_clock(moment)
+        assert updater.get(If_None_Match=before_poll["ETag"]).status_code == 304
+        assert updater.get(path, If_None_Match=before["ETag"]).status_code == 304
+    set_clock(deadline)
+    poll, after = updater.get(If_None_Match=before_poll["ETag"]), updater.get(path)
+    link = poll.json()["_links"]["deploymentBase"]["href"]
+    assert (after.json()["deployment"]["download"], after.json()["deployment"]["update"]) == (
+        "forced",
+        "forced",
+    )
+    assert after["ETag"] != before["ETag"]
+    assert link.split("?")[0] == before_poll.json()["_links"]["deploymentBase"]["href"].split("?")[0]
+    assert link != before_poll.json()["_links"]["deploymentBase"]["href"]
+    set_clock(deadline + 5 * MINUTE)
+    assert updater.get(If_None_Match=poll["ETag"]).status_code == 304, "and never again"
+    assert updater.get(path, If_None_Match=after["ETag"]).status_code == 304
+
+
+def test_an_unchanged_poll_of_a_rollout_with_a_deadline_costs_no_sql_either(updater, customer, now):
+    offer(updater, plan={"forced_at": now + timedelta(days=1)}, now=now)
+    updater.get()
+    with CaptureQueriesContext(connection) as queries:
+        assert "deploymentBase" in updater.get().json()["_links"]
+    assert len(queries) == 0, [query["sql"] for query in queries]
+
+
+def test_a_deadline_changes_nothing_about_what_is_forced_already(updater, now, set_clock):
+    deadline = now + 10 * MINUTE
+    offer(updater, critical=True, plan={"forced_at": deadline}, now=now)
+    tag = updater.get()["ETag"]
+    set_clock(deadline + MINUTE)
+    assert updater.get(If_None_Match=tag).status_code == 304
+
+
+# Download only -----------------------------------------------------------------------------------------------------
+
+LEAVES_IT_AT_THAT = "rauc-hawkbit-c-agent/1.0"
+
+
+@pytest.fixture
+def preloading(updater: Updater, now: Any) -> tuple[Updater, int]:
+    """A device that is to download and no more."""
+    updater.headers["User-Agent"] = LEAVES_IT_AT_THAT
+    updater.send("put", "/configData", {"data": {}})
+    return updater, offer(updater, plan={"download_only": True}, now=now)
+
+
+def test_what_is_only_downloaded_is_not_to_be_installed(preloading):
+    updater, _ = preloading
+    deployment = updater.get(updater.links()["deploymentBase"]).json()["deployment"]
+    assert (deployment["download"], deployment["update"]) == ("forced", "skip")
+    assert "maintenanceWindow" not in deployment
+
+
+def test_downloaded_ends_what_is_only_downloaded_without_a_proof(preloading, customer):
+    updater, number = preloading
+    updater.says(number, "proceeding", "none", "Download complete. 3.20 MB/s")
+    updater.says(number, "proceeding", "none")
+    assert state_of(updater, number) == "downloading", "there is no point of no return"
+    for _ in range(2):  # its answer may have got lost
+        assert updater.says(number, "downloaded", "success", "File checksum OK.").status_code == 200
+    assert state_of(updater, number) == "succeeded"
+    with tenant(customer.id):
+        target = RolloutTarget.objects.for_tenant(customer).get()
+        assert (target.state, target.stage.succeeded) == ("succeeded", 1)
+    assert updater.links() == {}, "it is not installed, and attributes are the same"
+    assert updater.get(f"/installedBase/{number}").status_code == 404
+    assert updater.get(f"/deploymentBase/{number}").json()["deployment"]["update"] == "skip"
+    assert updater.says(number, "proceeding").status_code == 410
+    history = updater.get(f"/deploymentBase/{number}?actionHistory=1").json()["actionHistory"]
+    assert history == {"status": "DOWNLOADED", "messages": ["File checksum OK."]}
+
+
+def test_a_download_that_failed_is_a_ticket_and_no_download(preloading, customer):
+    updater, number = preloading
+    updater.says(number, "downloaded", "failure")
+    assert state_of(updater, number) == "downloading", "it contradicts itself"
+    updater.says(number, "closed", "failure", "Invalid checksum")
+    assert state_of(updater, number) == "failed"
+    with tenant(customer.id):
+        [fault] = Fault.objects.for_tenant(customer).filter(kind="update_failed")
+        assert fault.summary.startswith("Room app 5.4.218 could not be downloaded")
+        rollout = Rollout.objects.for_tenant(customer).get()
+        rollout_actions.retry_failed(rollout.id, at=clock.now())
+        target = RolloutTarget.objects.for_tenant(customer).get()
+        rollout_actions.force(rollout.id, target.id, when="now", reason="Test", at=clock.now())
+        rollout_progress.advance(rollout.id, customer.id, at=clock.now())
+    again = number_of(updater)
+    assert again > number
+    updater.says(again, "downloaded", "success")
+    with tenant(customer.id):
+        assert Fault.objects.for_tenant(customer).get(kind="update_failed").ended_at is not None
+
+
+@pytest.mark.parametrize(("finished", "state"), [("success", "succeeded"), ("failure", "failed")])
+def test_what_was_downloaded_may_tell_once_how_installing_went(preloading, customer, finished, state):
+    updater, number = preloading
+    updater.says(number, "downloaded", "success")
+    for _ in range(2):
+        assert updater.says(number, "closed", finished, "By hand").status_code == 200
+    assert state_of(updater, number) == state
+    other = "failure" if finished == "success" else "success"
+    assert updater.says(number, "closed", other).status_code == 410
+    with tenant(customer.id):
+        target = RolloutTarget.objects.for_tenant(customer).get()
+        assert (target.state, target.stage.succeeded) == (state, int(state == "succeeded"))
+        assert Fault.objects.for_tenant(customer).filter(kind="update_failed").count() == (state == "failed")
+    assert ("installedBase" in updater.links()) == (state == "succeeded")
+    assert ("configData" in updater.links()) == (state == "succeeded")
+
+
+def test_who_cannot_leave_it_at_a_download_is_left_out_with_the_reason(updater, customer, now):
+    """SWUpdate would take the skip for installed; who never called may be anything."""
+    for program, attributes in (
+        (None, {}),
+        ("libcurl-agent/1.0", {}),
+        ("libcurl-agent/1.0", {"handles_skip": "no"}),
+    ):
+        if program:
+            updater.headers["User-Agent"] = program
+            updater.send("put", "/configData", {"data": attributes})
+        with tenant(customer.id):
+            release = make_release(f"6.{len(attributes)}.{bool(program):d}", at=now)
+            row = proposals.propose(release.id, download_only=True, at=now)
+            target = RolloutTarget.objects.for_tenant(customer).get(rollout=row)
+            assert (target.state, target.reason) == ("not_required", "installs_too")
+            assert proposals.left_out(row) == {"installs_too": 1}
+    updater.send("put", "/configData", {"data": {"handles_skip": "true"}})
+    with tenant(customer.id):
+        row = proposals.propose(release.id, download_only=True, at=now)
+        assert RolloutTarget.objects.for_tenant(customer).get(rollout=row).state == "scheduled"
+
+
+def test_another_program_is_asked_anew_and_files_may_be_fetched_by_any(preloading, customer):
+    updater, number = preloading
+    with tenant(customer.id):
+        rows = UpdateClient.objects.for_tenant(customer)
+        rows.update(attributes={"os": "1", "handles_skip": "true"}, wants_attributes=False)
+        updater.headers["User-Agent"] = "rauc/1.13"
+        updater.get(f"/softwaremodules/{number}/artifacts/app-5.4.218.swu", Range="bytes=0-3")
+        known = rows.get()
+        assert (known.program, known.wants_attributes) == (LEAVES_IT_AT_THAT, False)
+        updater.headers["User-Agent"] = "other/1.0"
+        updater.get(f"/deploymentBase/{number}")
+        known = rows.get()
+        assert (known.program, known.wants_attributes) == ("other/1.0", True)
+        assert known.attributes == {"os": "1"}
+
+
+def test_who_changed_to_a_client_that_would_install_is_skipped_and_never_asked(updater, customer, now):
+    updater.headers["User-Agent"] = LEAVES_IT_AT_THAT
+    updater.get()
+    with tenant(customer.id):
+        row = proposals.propose(make_release(at=now).id, download_only=True, at=now)
+        UpdateClient.objects.for_tenant(customer).update(program="libcurl-agent/1.0")
+        rollout_actions.approve(row.id, at=now)
+        rollout_actions.start(row.id, at=now)
+        target = RolloutTarget.objects.for_tenant(customer).get()
+        if target.state == TargetState.SCHEDULED:  # it may be day there
+            rollout_actions.force(row.id, target.id, when="now", reason="Test", at=now)
+            rollout_progress.advance(row.id, customer.id, at=now)
+            target = RolloutTarget.objects.for_tenant(customer).get()
+        assert (target.state, target.reason) == ("skipped", "installs_too")
+        assert not Attempt.objects.for_tenant(customer)
+        with pytest.raises(NotNow):
+            rollout_actions.force(row.id, target.id, when="now", reason="Test", at=now)
+
+
+def test_a_device_that_will_not_stop_downloading_is_asked_again(preloading, customer, now):
+    updater, number = preloading
+    set_state(updater, number, AttemptState.CANCELLING)
+    updater.says(number, "rejected", "success", on="cancelAction")
+    assert state_of(updater, number) == "downloading"
+
+
+def test_a_later_rollout_installs_it_and_what_was_only_downloaded_rolls_nothing_back(
+    preloading, customer, now
+):
+    updater, number = preloading
+    updater.says(number, "downloaded", "success")
+    with tenant(customer.id):
+        make_release("5.4.200", at=now)
+        before = Release.objects.for_tenant(customer).get(version="5.4.200")
+        preload = Rollout.objects.for_tenant(customer).get()
+        with pytest.raises(NotNow):
+            rollout_actions.roll_back(preload.id, to_release_id=before.id, reason="Echo", at=now)
+        row = proposals.propose(preload.release_id, at=now)
+        rollout_actions.approve(row.id, at=now)
+        rollout_actions.start(row.id, at=now)
+        target = RolloutTarget.objects.for_tenant(customer).get(rollout=row)
+        if target.state == TargetState.SCHEDULED:
+            rollout_actions.force(row.id, target.id, when="now", reason="Test", at=now)
+            rollout_progress.advance(row.id, customer.id, at=now)
+    assert number_of(updater) > number
+    deployment = updater.get(updater.links()["deploymentBase"]).json()["deployment"]
+    assert deployment["update"] in ("attempt", "forced")
+
+
+def test_a_download_ends_no_rollout_of_an_older_release_and_takes_nobody_in_later(customer, now):
+    with tenant(customer.id):
+        make_fleet(rings_of={"Staging": 1}, at=now)
+        older = proposals.propose(make_release("5.4.215", at=now).id, at=now)
+        rollout_actions.approve(older.id, at=now)
+        newer = proposals.propose(make_release("5.4.230", at=now).id, download_only=True, at=now)
+        rollout_actions.approve(newer.id, at=now)
+        rollout_actions.start(newer.id, at=now)
+        assert rollout_actions.rollout(older.id).state == "scheduled"
+        make_fleet(rings_of={"Staging": 1}, at=now)
+        assert catch_up.catch_up(customer.id, at=now) == 0
 
 
 def test_the_tags_change_when_the_documents_do(offered):
@@ -563,9 +732,20 @@ def test_a_signed_link_needs_no_token_and_holds_for_its_file(file):
     assert opened(Client().get(link)).body == content
     assert Client().get(link.replace("signature=", "signature=0")).status_code == 403
     assert Client().get(link.split("?")[0]).status_code == 401
+    assert Client().get(link.partition("&customer")[0]).status_code == 403
+    other = f"&customer={updater.owner.number + 1}"
+    assert Client().get(link.partition("&customer")[0] + other).status_code == 403
+    assert len(link) <= 199, "more some clients cannot keep"
     assert updater.get(path.replace("app-", "other-")).status_code == 404
     again = updater.get(f"/deploymentBase/{number_of(updater)}").json()
     assert again == document, "the signature does not change the document"
+    by_number = Updater(updater.owner, updater.device, updater.headers["Authorization"])
+    by_number.base = by_number.base.replace("DEFAULT", str(updater.owner.number))
+    document = by_number.get(f"/deploymentBase/{number_of(updater)}").json()
+    [artifact] = document["deployment"]["chunks"][0]["artifacts"]
+    link = artifact["_links"]["download"]["href"].replace("http://testserver", "")
+    assert link.startswith(f"/{updater.owner.number}/")
+    assert opened(Client().get(link)).body == content
 
 
 def test_files_are_fetched_while_they_are_offered_and_no_longer(file, now):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -21,8 +22,8 @@ from tenancy.models import Role
 from tenancy.tenants import add_person
 from tests.factories.api import Api, make_api_token
 from tests.factories.tenancy import make_person, make_user
-from tests.factories.updates import PACKAGE, make_fleet, make_release, open_attempts, succeed
-from updates import compliance, proposals, rings, rollout_actions, rollout_progress, spread
+from tests.factories.updates import PACKAGE, make_fleet, make_release, open_attempts, says, succeed
+from updates import attempts, clients, compliance, proposals, rings, rollout_actions, rollout_progress, spread
 from updates.models import Artifact, Release, Rollout, RolloutTarget
 from workers.tasks import rollouts as tasks
 
@@ -200,6 +201,66 @@ def test_a_rollout_is_planned_looked_at_and_approved(manager, customer, fleet, n
     assert manager.get(page).context["rollout"].state == "in_progress"
     board = manager.get(reverse("portal:update-board"))
     assert b"1 rollout is on track" in board.content
+
+
+def test_a_rollout_may_have_a_deadline(manager, api, customer, fleet, now):
+    with tenant(customer.id):
+        release = make_release(at=now)
+        chosen = [str(row.id) for row in rings.all_rings(at=now)]
+    sent = {"release": str(release.id), "rings": chosen, "health_minutes": "10"}
+    zone = ZoneInfo(customer.time_zone)
+    deadline = (now + timedelta(days=9)).astimezone(zone).replace(second=0, microsecond=0)
+    late = {**sent, "forced_at": f"{now.year - 1}-01-01T00:00"}
+    refused = manager.post(reverse("portal:rollout-new"), late)
+    assert refused.context["form"].errors["forced_at"]
+    page = manager.post(reverse("portal:rollout-new"), {**sent, "forced_at": f"{deadline:%Y-%m-%dT%H:%M}"})[
+        "Location"
+    ]
+    plan = manager.get(page)
+    assert plan.context["rollout"].forced_at == deadline
+    assert f'datetime="{deadline.astimezone(UTC).isoformat()}"' in plan.content.decode()
+    body = {"release": str(release.id), "forced_at": (now + timedelta(days=9)).isoformat()}
+    made = api.post("/rollouts", body).json()
+    assert api.get(f"/rollouts/{made['id']}").json()["forced_at"] == made["forced_at"] is not None
+    assert api.post("/rollouts", {**body, "forced_at": now.isoformat()}).status_code == 400
+    assert api.post("/rollouts", {**body, "forced_at": "2030-01-01T00:00"}).status_code == 400
+
+
+def test_a_rollout_that_only_downloads_says_so(manager, api, customer, fleet, now):
+    with tenant(customer.id):
+        release = make_release(at=now)
+        chosen = [str(row.id) for row in rings.all_rings(at=now)]
+        for place, device in enumerate(fleet["Staging"]):
+            program = "rauc-hawkbit-c-agent/1.0" if place else "libcurl-agent/1.0"
+            clients.client_of(device, str(device.id), program, at=now)
+    sent = {"release": str(release.id), "rings": chosen, "health_minutes": "10", "download_only": "on"}
+    page = manager.post(reverse("portal:rollout-new"), sent)["Location"]
+    plan = manager.get(page).content.decode()
+    assert "Download only" in plan
+    assert "1 device from" in plan
+    assert "Its update client cannot only download" in plan
+    row_id = page.rstrip("/").rsplit("/", 1)[1]
+    assert api.get(f"/rollouts/{row_id}").json()["download_only"] is True
+    assert api.get(f"/rollouts/{row_id}").json()["left_out"] == {"installs_too": 4}
+    manager.post(f"{page}/approve")
+    manager.post(f"{page}/start")
+    with tenant(customer.id):
+        target = RolloutTarget.objects.for_tenant(customer).get(device=fleet["Staging"][1])
+        if target.state == "scheduled":  # it may be day there
+            rollout_actions.force(target.rollout_id, target.id, when="now", reason="Test", at=now)
+            rollout_progress.advance(target.rollout_id, customer.id, at=now)
+        [attempt] = open_attempts(target.rollout)
+        attempts.report(attempt, says("downloaded", "success"), at=now)
+    done = manager.get(f"{page}?show=succeeded")
+    assert b"1 of 1 device downloaded" in done.content
+    assert b"Roll back" not in done.content
+    assert [row["label"] for row in done.context["rows"]] == ["Downloaded"]
+    room = manager.get(reverse("portal:room-updates", args=[target.room_id]))
+    assert b"Downloaded" in room.content
+    available = manager.get(reverse("portal:update-board")).context["available"]
+    assert [each for each, _ in available] == [release], "nothing installs it yet"
+    body = {"release": str(release.id), "download_only": True}
+    assert api.post("/rollouts", body).json()["download_only"] is True
 
 
 def test_a_page_that_shows_the_latest_is_told_so(manager, customer, fleet, now):

@@ -60,6 +60,17 @@ def test_a_deployment_names_its_file_with_every_digest_and_both_pairs_of_links(f
     assert ddi.md5sum_line(FILE) == f"{'c' * 32}  os 2.1.swu"
 
 
+def test_what_is_only_downloaded_is_fetched_and_not_installed():
+    document = ddi.deployment(BASE, replace(OFFER, download_only=True))
+    assert (document["deployment"]["download"], document["deployment"]["update"]) == ("forced", "skip")
+    for finished in ("success", "none"):
+        said = ddi.feedback(body("downloaded", finished))
+        assert said.of_deployment(download_only=True) is Report.SUCCEEDED
+        assert said.of_deployment() is Report.UNDER_WAY
+    assert ddi.feedback(body("downloaded", "failure")).of_deployment(download_only=True) is Report.UNDER_WAY
+    assert ddi.feedback(body("closed", "failure")).of_deployment(download_only=True) is Report.FAILED
+
+
 def test_the_revision_changes_exactly_when_the_document_does():
     assert ddi.revision(OFFER) == ddi.revision(replace(OFFER))
     assert ddi.revision(OFFER) != ddi.revision(replace(OFFER, forced=True))

@@ -28,6 +28,8 @@ class Rollout(TenantModel):
     starts_on = models.DateField()  # the first night, in each room's time
     health_minutes = models.PositiveSmallIntegerField(default=10)  # healthy so long on it: it succeeded
     needs_consent = models.BooleanField(default=False)  # devices that can are asked before they begin
+    download_only = models.BooleanField(default=False)  # another rollout installs it
+    forced_at = models.DateTimeField(null=True, blank=True)  # from then on devices are not left the choice
     others = models.PositiveIntegerField(default=0)  # devices of other makes or models: it is not for them
     reason = models.CharField(max_length=200, blank=True)  # why it is paused or was cancelled
     paused_at = models.DateTimeField(null=True, blank=True)
