@@ -6,19 +6,17 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.messages import get_messages
 from django.db import transaction
 
-from foundation import clock
-from foundation.ids import made_at
+from foundation.ids import made_at, new_id
 from tenancy import audit
 from tenancy.models import AuditEvent
 
-TICK = timedelta(seconds=1)  # the clock of ids and the database's may differ a little
 SHOWN = 20  # of the events of one action; the rest is counted
 
 
@@ -41,7 +39,7 @@ def run(request: Any, do: Callable[[], Any], *, keep: bool = False) -> Effect:
     undone always, and so is what raised, whatever it raised.
     """
     told = getattr(get_messages(request), "_queued_messages", [])
-    before, began = len(told), clock.now()
+    before, began = len(told), made_at(new_id())  # by the clock that ids are made with
     with audit.noting() as events, transaction.atomic():
         answer = do()
         if hasattr(answer, "render"):
@@ -85,7 +83,7 @@ def _ground(events: list[AuditEvent], began: datetime) -> str:
     time, so only what was there already counts by its id."""
 
     def held(object_id: UUID | None) -> str | None:
-        is_new = object_id is not None and object_id.version == 7 and made_at(object_id) >= began - TICK
+        is_new = object_id is not None and object_id.version == 7 and made_at(object_id) >= began
         return None if object_id is None or is_new else str(object_id)
 
     facts = [[each.action, each.object_kind, held(each.object_id), each.before] for each in events]

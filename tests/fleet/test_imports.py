@@ -496,4 +496,4 @@ def test_a_refused_file_leaves_nothing(owner_of):
     with tenant(owner.id):
         assert not StoredFile.objects.exists()
         assert not ImportRun.objects.exists()
-    assert json.dumps(ME.kept())
+    assert json.dumps(ME.kept(runs.PERMISSION))

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from foundation import clock
-from foundation.ids import id_at, new_id
+from foundation.ids import id_at, made_at, new_id
 from portal import rehearsal
 from portal.rehearsal import Effect
 from tenancy.models import AuditEvent
@@ -17,8 +16,15 @@ NUMBER = 25  # more than are shown
 
 
 @pytest.fixture
-def began(db: None) -> Any:
-    return clock.now()
+def began() -> Any:
+    return made_at(new_id())
+
+
+def test_what_was_made_a_moment_before_it_was_asked_for_counts_by_its_id(began):
+    young = id_at(began - timedelta(milliseconds=2))
+    facts = [AuditEvent(action="room.update", object_kind="room", object_id=young, before={"name": "A"})]
+    stored = rehearsal.kept(effect(facts, began))
+    assert rehearsal.same_ground(stored, effect(facts, began + timedelta(minutes=5)))
 
 
 def rooms(began: Any) -> list[AuditEvent]:
