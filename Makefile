@@ -22,7 +22,7 @@ run: .venv/greenroom-run.stamp
 	@exec $(PY) manage.py run $(ARGS)
 
 test: .venv/greenroom-test.stamp
-	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@exec $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/greenroom-test.stamp
 	$(PY) -m ruff check .

@@ -16,6 +16,27 @@ def pytest_configure() -> None:
     settings.WRITES_PER_MINUTE = 1_000_000
 
 
+LONGEST = (  # begin first, or one of two processes waits for the other at the end
+    "portal/test_run.py",
+    "portal/test_browser_pages.py",
+    "isolation/test_matrix.py",
+    "workers/test_ingest_chaos.py",
+    "portal/test_outage.py",
+    "portal/test_supervisor.py",
+    "portal/test_browser_updates.py",
+    "isolation/test_browser_policy.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next(
+            (at for at, name in enumerate(LONGEST) if item.path.as_posix().endswith(name)), len(LONGEST)
+        )
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup() -> None:
     """The database is there: tests.environment cloned it before Django was loaded."""
