@@ -225,7 +225,7 @@ def step(held: Job, at: datetime) -> jobs.Progress:
     rows = rows.filter(outcome=Outcome.CHANGED if undoing else Outcome.WAITING)
     total = held.total if held.total is not None else rows.count()
     some = list(rows.order_by("room_id")[:ROOMS_A_STEP])
-    by = held.parameters["by"]
+    by = held.parameters.get("by") or _by_then(held.parameters["actor"])
     barred = _barred(edit, some, on_behalf.rights_of(by, edit.tenant_id, at=at), undoing=undoing)
     mine = [row for row in some if row.room_id not in barred]
     with audit.acting(on_behalf.actor_of(by)), counters.gathered():
@@ -242,6 +242,12 @@ def step(held: Job, at: datetime) -> jobs.Progress:
     edit.save(update_fields=["changed", "refused", "restored", "kept", "state", "ended_at"])
     done = held.done + len(some)
     return jobs.Progress(None if ended else {"done": done}, done, total)
+
+
+def _by_then(actor: dict[str, Any]) -> dict[str, Any]:
+    """Of a job queued before jobs kept where a right held: anywhere that it holds now."""
+    texts = {name: actor[name] or "" for name in ("name", "request_id")}
+    return {**actor, **texts, "permission": PERMISSION, "unions": []}
 
 
 def _barred(edit: BulkEdit, rows: list[BulkEditRoom], rights: Rights, *, undoing: bool) -> set[UUID]:

@@ -7,9 +7,10 @@ import re
 
 import structlog
 
-# A name of a secret, whatever stands before it (new_password, GREENROOM_SECRET_KEY), and what parts it from the value:
+# A name of a secret, whatever stands before it (new_password, GREENROOM_SECRET_KEY: not looked at, or a long word would
+# be read once for each of its letters), and what parts it from the value:
 # `=`, `:`, an encoded `=`, a comma of a pair; quotes may be escaped, and a value may stand in a list, as in a form's data.
-_NAMED = r"""[\w-]*(?:password|passwd|client_secret|secret_key|sessionid|csrftoken|csrfmiddlewaretoken)\d?"""
+_NAMED = r"""(?:password|passwd|client_secret|secret_key|sessionid|csrftoken|csrfmiddlewaretoken)\d?"""
 _PARTED = r"""(?:\\?["'])?\s*(?:[:=,]|%3D)\s*[\[(]?\s*b?"""
 SECRETS = re.compile(
     rf"""(?ix)
@@ -19,7 +20,7 @@ SECRETS = re.compile(
     | (\bbearer\s+)[\w.~+/=-]{{8,}}
     | ({_NAMED}{_PARTED}(?P<quote>\\?["']))(?:(?!(?P=quote))(?:\\.|[^\r\n]))+
     | ({_NAMED}{_PARTED})[^\s"'\\&,;}}\])]+
-    | (\b[a-z][a-z0-9+.-]*://[^\s:@/]*:)[^\s@/]+(?=@)                        # addresses with a password
+    | (\b[a-z][a-z0-9+.-]{{0,20}}://[^\s:@/]*:)[^\s@/]+(?=@)                        # addresses with a password
     """
 )
 HIDDEN = "[hidden]"

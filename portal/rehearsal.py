@@ -75,7 +75,11 @@ def events_of(stored: dict[str, Any]) -> list[AuditEvent]:
 
 def same_ground(stored: dict[str, Any], effect: Effect) -> bool:
     """Does it start from the same as when it was asked for?"""
-    return bool(stored.get("ground") == effect.ground)
+    if "ground" in stored:
+        return bool(stored["ground"] == effect.ground)
+    now = kept(effect)["events"]  # asked for before digests were kept
+    then = [(each["action"], each["before"]) for each in stored.get("events", [])]
+    return then == [(each["action"], each["before"]) for each in now]
 
 
 def _ground(events: list[AuditEvent], began: datetime) -> str:

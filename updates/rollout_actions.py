@@ -141,7 +141,7 @@ def resume(rollout_id: UUID, *, revision: int | None = None, at: datetime) -> Ro
         )
         again = rollouts.resumed(rollout_progress.plain(stage))
         stage.state, stage.failed_accepted, stage.reason = again.state, again.failed_accepted, ""
-        stage.save()
+        stage.save(update_fields=rollout_progress.OWN)
     rollout_ends.end_paused(row, at=at)
     return _saved(row, "rollout.resume", at=at)
 

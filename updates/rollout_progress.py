@@ -34,6 +34,7 @@ from updates.windows import open_night
 EVERY = timedelta(seconds=15)  # while a device is under way
 SELDOM = timedelta(minutes=1)  # while rooms wait for their hours, or a ring is tested
 SCANNED = 5_000  # waiting devices looked at in one go
+OWN = ("state", "reason", "starts_on", "started_at", "installed_at", "passed_at", "failed_accepted")
 NIGHTS = 3  # so many nights a device that cannot be reached is waited for
 
 
@@ -69,14 +70,14 @@ def take_steps(row: Rollout, *, at: datetime) -> None:
     stages = stages_of(row)
     facts = tuple(_facts(row, stage) for stage in stages)
     standing, steps = rollouts.advanced(Standing(RolloutState(row.state), facts), at=at)
+    row.state = standing.state  # before offers are withdrawn: what they go back to follows from it
     for step in steps:
         stage = stages[step.stage] if step.stage is not None else None
         if stage is None:
-            row.state, row.ended_at = standing.state, at
+            row.ended_at = at
             audit.record("rollout.end", row, tenant_id=row.tenant_id, at=at, after={"state": row.state})
             continue
         _change(row, stage, step, at=at)
-    row.state = standing.state
 
 
 def stages_of(row: Rollout) -> list[RolloutStage]:
@@ -158,7 +159,7 @@ def _change(row: Rollout, stage: RolloutStage, step: rollouts.Step, *, at: datet
             row.paused_at = at
             attempts.withdraw(row, at=at)
             raise_paused(row, stage, at=at)
-    stage.save()
+    stage.save(update_fields=OWN)  # its counts move with its rooms
     action = "rollout.pause" if step.change == Change.STOP else "rollout.ring"
     after = {"ring": stage.name, "state": stage.state} | ({"reason": step.reason} if step.reason else {})
     audit.record(action, row, tenant_id=row.tenant_id, at=at, after=after)

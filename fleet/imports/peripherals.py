@@ -199,7 +199,7 @@ def apply(run: ImportRun, *, at: datetime) -> None:
         _still_there(rows)
         for row in rows:
             each = found[row.target_id]
-            if str(each.device_id) != row.values["was_on"] or _facts(each) != row.values["was"]:
+            if str(each.device_id) != row.values.get("was_on") or _facts(each) != row.values.get("was"):
                 raise Stale  # the device told something newer meanwhile
             each.device_id, each.identity = UUID(row.values["device_id"]), row.values["identity"]
             for key in FACTS:

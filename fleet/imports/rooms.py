@@ -245,6 +245,8 @@ def _update(line: Line, room: Room, spot: Spot | None, tree: Tree, keys: list[tu
 def apply(run: ImportRun, *, at: datetime) -> None:
     """Everything the rows will do, in the transaction of the caller. Raises Stale where something has changed."""
     tenant_id = run.tenant_id
+    if is_narrowed() and (run.new_places or next(staged(run, ImportRow.Action.CREATE), None)):
+        raise Stale  # whoever asked may change some rooms only by now, and add none
     places.make(run.new_places, at=at)
     groups = list(RoomGroup.objects.for_tenant(tenant_id).filter(is_default=True))
     figures: Tally[counters.Figure] = Tally()
@@ -267,6 +269,7 @@ def apply(run: ImportRun, *, at: datetime) -> None:
         )
     for rows in staged(run, ImportRow.Action.UPDATE):
         _places_still_there(rows)
+        _rooms_in_reach(rows)
         applied(rows, _changed, tenant_id=tenant_id, at=at)
         moved = [row for row in rows if "place" in (row.after or {})]
         notices.rooms_moved([row.target_id for row in moved], tenant_id=tenant_id, at=at)
@@ -286,6 +289,13 @@ def _places_still_there(rows: Sequence[ImportRow]) -> None:
     current = Place.objects.for_tenant(current_tenant()).filter(retired_at=None, id__in=wanted)
     held = list(current.order_by("id").select_for_update(no_key=True))
     if place_tree.sites_of(held) != wanted:
+        raise Stale
+
+
+def _rooms_in_reach(rows: Sequence[ImportRow]) -> None:
+    """Of whoever asked, as his rights are now. Raises Stale."""
+    wanted = {row.target_id for row in rows}
+    if Room.objects.for_tenant(current_tenant()).filter(id__in=wanted).count() != len(wanted):
         raise Stale
 
 

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 
 from foundation import clock
 from foundation.errors import Conflict
-from portal.sign_in import directories, events
+from portal.sign_in import directories, events, sessions
 from tenancy import audit
 from tenancy.models import Membership, Tenant, User
 
@@ -77,6 +77,7 @@ def disconnect(request: Any, user: User, tenant_id: UUID) -> bool:
         number, _ = rows.delete()
         if number:
             _record(user, "disconnected")
+            sessions.end_others(request, user)  # whoever came by it is out
     return bool(number)
 
 

@@ -29,7 +29,7 @@ ALL_GARBAGE = (
 )
 
 
-GARBAGE = ALL_GARBAGE if FULL else ALL_GARBAGE[:2]
+GARBAGE = ALL_GARBAGE if FULL else ALL_GARBAGE[:3]
 
 
 def parameters() -> list[str]:
