@@ -270,8 +270,8 @@ def cancel_report(attempt: Attempt, said: Feedback, *, at: datetime) -> Attempt:
     if meaning is Report.STOPPED:
         _end(attempt, State.CANCELLED, "", at=at)
     elif meaning is Report.GOES_ON:  # it is past the point of no return
-        goes_on = State.DOWNLOADING if attempt.rollout.download_only else State.INSTALLING
-        attempt.state, attempt.due_at = goes_on, at + INSTALL_TAKES
+        if not attempt.rollout.download_only:  # where nothing installs nothing goes on: it ends in its time
+            attempt.state, attempt.due_at = State.INSTALLING, at + INSTALL_TAKES
         attempt.save()
     else:
         attempt.save()
@@ -316,6 +316,8 @@ def settle(rollout: Rollout, *, at: datetime) -> None:
         else:  # it has read what to do, and the night ends
             attempt.state, attempt.due_at = State.CANCELLING, at + CANCEL_TAKES
             attempt.save(update_fields=["state", "due_at"])
+            attempt.target.tries += 1  # a night that brought nothing; a pause is none
+            attempt.target.save(update_fields=["tries"])
             polls.forget([attempt.device_id], tenant_id=attempt.tenant_id)
 
 
@@ -474,8 +476,9 @@ def _expire(attempt: Attempt, *, at: datetime) -> None:
 def _back(attempt: Attempt, *, at: datetime) -> None:
     """Stopped before it happened: it waits again, or is skipped where the rollout goes on no more."""
     state = RolloutState(attempt.rollout.state)
-    if state == RolloutState.IN_PROGRESS:  # its night ended while it had not begun
-        _expire(attempt, at=at)
+    if state == RolloutState.IN_PROGRESS and attempt.target.tries >= MOST_TRIES:
+        _move(attempt, TargetState.FAILED, "never_finished", at=at)
+        raise_failure(attempt.device, attempt.release, attempt.rollout, "never_finished", "", at=at)
         return
     skipped = {RolloutState.CANCELLED: "cancelled", RolloutState.DEPRECATED: "deprecated"}
     if state in skipped:

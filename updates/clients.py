@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -66,10 +67,10 @@ def by_controller(tenant_id: UUID, controller_id: str) -> UpdateClient | None:
 def called(tenant_id: UUID, controller_id: str) -> Device | None:
     """The device whose id or serial number this is."""
     rows = Device.objects.for_tenant(tenant_id).filter(retired_at=None)
-    try:
-        return rows.filter(id=UUID(controller_id)).first()
-    except ValueError:
-        return rows.filter(serial_number=controller_id).first()
+    with suppress(ValueError):
+        if (found := rows.filter(id=UUID(controller_id)).first()) is not None:
+            return found
+    return rows.filter(serial_number=controller_id).first()
 
 
 def keep_attributes(row: UpdateClient, data: object, mode: str = "merge") -> None:

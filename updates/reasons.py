@@ -40,6 +40,7 @@ SENTENCES = {
     "wrong_version": "Came back with another version",
     "unhealthy": "Is not healthy since the update",
     "never_began": "Did not begin on three nights",
+    "never_finished": "Did not finish on three nights",
     "clock_wrong": "Its clock is wrong",
 }
 

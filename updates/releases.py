@@ -11,11 +11,11 @@ from datetime import date, datetime
 from typing import IO, Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from fleet import scope, validation
 from fleet.errors import AlreadyThere, ChangedMeanwhile, Missing
-from foundation.context import current_tenant
+from foundation.context import current_tenant, tenant
 from foundation.errors import NotValid, violated_constraint
 from tenancy import audit
 from tenancy.models import Person
@@ -175,8 +175,11 @@ def keep_file(
     files = Artifact.objects.for_tenant(row.tenant_id)
     try:
         _check_takes_file(row)  # it may have taken long to come
+        _hold_content(row.tenant_id, content.sha256)
+        if artifacts.size_of(row.tenant_id, content.sha256) is None:
+            raise NotNow("The same content was removed at this moment. Send the file again.")
     except NotNow:
-        if not files.filter(sha256=content.sha256).exists():
+        if not files.filter(sha256=content.sha256, release__withdrawn=False).exists():
             artifacts.remove(row.tenant_id, content.sha256)
         raise
     replaced = files.filter(release=row).first()
@@ -208,6 +211,8 @@ def deprecate(release_id: UUID, *, reason: str, withdraw: bool = False, at: date
     scope.refuse_part("Deprecating a release")
     row = _held(release_id)
     if row.state == State.DEPRECATED and (row.withdrawn or not withdraw):
+        if row.withdrawn and (held := artifact_of(row)) is not None:
+            _forget(row.tenant_id, held.sha256)  # the storage may have been away
         return row
     row.state, row.deprecated_at = State.DEPRECATED, row.deprecated_at or at
     row.deprecated_reason = validation.one_line(reason, "reason", at_most=200)
@@ -254,9 +259,21 @@ def _check_takes_file(row: Release) -> None:
 
 def _forget(tenant_id: UUID, sha256: str) -> None:
     """Content that no release nobody withdrew has goes once this is committed: links to it lead nowhere then."""
-    files = Artifact.objects.for_tenant(tenant_id).filter(sha256=sha256)
-    if not files.filter(release__withdrawn=False).exists():
-        transaction.on_commit(lambda: artifacts.remove(tenant_id, sha256))
+    transaction.on_commit(lambda: _remove_unused(tenant_id, sha256), robust=True)
+
+
+def _remove_unused(tenant_id: UUID, sha256: str) -> None:
+    with tenant(tenant_id):
+        _hold_content(tenant_id, sha256)
+        files = Artifact.objects.for_tenant(tenant_id).filter(sha256=sha256)
+        if not files.filter(release__withdrawn=False).exists():
+            artifacts.remove(tenant_id, sha256)
+
+
+def _hold_content(tenant_id: UUID, sha256: str) -> None:
+    """To the end of the transaction: content is not removed while a release takes it up."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{tenant_id}/{sha256}"])
 
 
 def _held(release_id: UUID) -> Release:

@@ -432,11 +432,11 @@ def test_who_changed_to_a_client_that_would_install_is_skipped_and_never_asked(u
             rollout_actions.force(row.id, target.id, when="now", reason="Test", at=now)
 
 
-def test_a_device_that_will_not_stop_downloading_is_asked_again(preloading, customer, now):
+def test_a_device_that_will_not_stop_downloading_holds_its_room_no_longer_for_that(preloading, customer, now):
     updater, number = preloading
     set_state(updater, number, AttemptState.CANCELLING)
     updater.says(number, "rejected", "success", on="cancelAction")
-    assert state_of(updater, number) == "downloading"
+    assert state_of(updater, number) == "cancelling", "and ends in its time"
 
 
 def test_a_later_rollout_installs_it_and_what_was_only_downloaded_rolls_nothing_back(

@@ -604,8 +604,49 @@ def test_a_device_that_reads_what_to_do_and_never_begins_does_not_go_round_for_e
         if target_of(row, attempt.device).state == "failed":
             break
     target = target_of(row, attempt.device)
-    assert (target.state, target.reason) == ("failed", "never_began")
+    assert (target.state, target.reason) == ("failed", "never_finished")
     assert "update_failed" in faults_of(attempt.device)
+
+
+def test_a_pause_is_no_try_however_late_the_device_answers(trying):
+    row, attempt = trying
+    at = NIGHT
+    for _ in range(4):
+        attempts.fetched(attempt, at=at)
+        rollout_actions.pause(row.id, reason="Board meeting", at=at)
+        rollout_actions.resume(row.id, at=at + MINUTE)
+        attempts.cancel_report(attempt, says(), at=at + 2 * MINUTE)
+        assert (target_of(row, attempt.device).state, target_of(row, attempt.device).tries) == (
+            "scheduled",
+            0,
+        )
+        at += 5 * MINUTE
+        [attempt] = open_attempts(look(row, at=at))
+
+
+def test_a_ring_that_is_stopped_keeps_its_counts_and_tries_and_goes_on_to_its_end(release, at):
+    make_fleet(rings_of={"Staging": 12}, at=at)
+    row = make_running(release, starts_on=at.date(), at=at)
+    row = look(row, at=NIGHT)
+    for each in open_attempts(row)[:8]:
+        fail(each, at=NIGHT)
+    row = look(row, at=NIGHT + MINUTE)
+    assert row.state == "paused"
+    found = Counter(RolloutTarget.objects.for_tenant(row.tenant_id).values_list("state", flat=True))
+    stage = stages(row)["Staging"]
+    assert (stage.scheduled, stage.in_progress, stage.failed) == (4, 0, 8)
+    assert (found["scheduled"], found["failed"]) == (4, 8)
+    assert set(RolloutTarget.objects.for_tenant(row.tenant_id).values_list("tries", flat=True)) == {0}
+    row = rollout_actions.resume(row.id, at=NIGHT + 2 * MINUTE)
+    row = look(row, at=NIGHT + 3 * MINUTE)
+    for each in open_attempts(row):
+        succeed(each, at=NIGHT + 3 * MINUTE)
+    look(row, at=NIGHT + 5 * MINUTE)
+    look(row, at=NIGHT + 16 * MINUTE)
+    look(row, at=NIGHT + 17 * MINUTE)
+    stage = stages(row)["Staging"]
+    assert (stage.scheduled, stage.in_progress, stage.succeeded, stage.failed) == (0, 0, 4, 8)
+    assert stage.state in ("testing", "passed")
 
 
 def test_a_device_that_never_returns_failed(trying):
