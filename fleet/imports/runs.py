@@ -21,7 +21,7 @@ from fleet.models import ImportProblem, ImportRow, ImportRun
 from foundation import files, jobs, timers
 from foundation.context import current_tenant
 from foundation.errors import Conflict, NotValid
-from foundation.models import StoredFile, Timer
+from foundation.models import Job, StoredFile, Timer
 from foundation.tables import reading
 from foundation.tenant_tables import TenantQuerySet
 from tenancy import audit
@@ -61,6 +61,7 @@ def receive(kind: str, source: IO[bytes], name: str, *, by: By, at: datetime) ->
     if kind not in KINDS:
         raise NotValid(f"This is none of {', '.join(KINDS)}.", field="kind")
     tenant_id = current_tenant()
+    _end_broken(at=at)
     if ImportRun.objects.for_tenant(tenant_id).filter(state__in=LIVE).count() >= MOST_AT_ONCE:
         raise NotNow("Five imports are under way already. Wait for one to end.")
     stored = files.store(
@@ -174,6 +175,15 @@ def forget(timer: Timer, at: datetime) -> None:
     if held is not None:
         _drop_files(held)
         held.delete()
+
+
+def _end_broken(*, at: datetime) -> None:
+    """Runs whose job failed without a word: they take nobody's place."""
+    failed = Job.objects.for_tenant(current_tenant()).filter(kind__in=[CHECK, APPLY], state=Job.State.FAILED)
+    rows = ImportRun.objects.for_tenant(current_tenant()).filter(state__in=LIVE)
+    for held in rows.filter(job_id__in=list(failed.values_list("id", flat=True))).select_for_update():
+        over = State.DONE if held.state == State.FINISHING else State.FAILED
+        end(held, over, note="It broke down.", at=at)
 
 
 def _held(run_id: UUID, by: By) -> ImportRun:

@@ -70,6 +70,8 @@ class TenantMiddleware:
                     transaction.set_rollback(True)
                 else:
                     provider_access.note(request, principal)
+            if response.status_code >= 400 and (note := getattr(request, "after_refusal", None)) is not None:
+                note()
             if response.status_code == 403:
                 with tenant(principal.tenant.id):
                     audit.record(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -290,7 +291,11 @@ def _app(tenant_id: UUID) -> SocialApp:
 
 def refused(request: Any, tenant_id: UUID, why: str, sentence: str) -> HttpResponse:
     """On record at the customer, and said in one sentence."""
-    events.failed(request, "", why, tenant_id=tenant_id)
+    note = partial(events.failed, request, "", why, tenant_id=tenant_id)
+    if getattr(request, "principal", None) is None:
+        note()
+    else:  # somebody signed in: what their request wrote is taken back with the refusal
+        request.after_refusal = note
     return render(request, "account/directory_refused.html", {"sentence": sentence}, status=403)
 
 

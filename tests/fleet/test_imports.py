@@ -22,7 +22,7 @@ from foundation.errors import NotValid
 from foundation.models import Job, StoredFile
 from tenancy import assignments, people
 from tenancy.audit import SYSTEM, Actor
-from tenancy.models import AuditEvent, Person, Role
+from tenancy.models import AuditEvent, Person, Role, RoleAssignment
 from tenancy.on_behalf import By
 from tenancy.rights import Place as Where
 from tenancy.rights import granted, reach_of
@@ -106,6 +106,34 @@ def test_a_run_does_not_outlive_the_rights_of_whoever_asked(owner_of):
         )
         assert not Room.objects.exists()
         assert not ImportRow.objects.exists()
+
+
+def test_a_run_applies_to_no_room_that_left_the_scope_of_whoever_asked(owner_of):
+    owner = owner_of()
+    with tenant(owner.id):
+        place = make_place("HQ", at=clock.now())
+        rooms = [
+            make_room(name, place=place, resource_account=f"{name}@example.com", at=clock.now())
+            for name in ("mine", "theirs")
+        ]
+    make_person(owner, at=clock.now())
+    person, by = somebody(owner)
+    changing = checked(owner, HEAD + "mine,mine@example.com,,,,5,\ntheirs,theirs@example.com,,,,5,\n", by=by)
+    adding = checked(owner, HEAD + "New,new@example.com,,HQ,,5,\n", by=by)
+    with tenant(owner.id):
+        role = Role.objects.for_tenant(owner).get(key="site_lead")
+        given = RoleAssignment.objects.for_tenant(owner).get(person=person)
+        assignments.give(
+            person, role_id=role.id, everywhere=False, scope=[("room", rooms[0].id)], by=None, at=clock.now()
+        )
+        assignments.withdraw(given.id, person=person, at=clock.now())
+        for run in (changing, adding):
+            runs.apply(run.id, by=by, at=clock.now())
+    for run in (changing, adding):
+        assert worked(owner, run).state == "checked"
+        assert told(run), "checked again, as far as he reaches now"
+    with tenant(owner.id):
+        assert [room.capacity for room in Room.objects.order_by("name")] == [None, None]
 
 
 def test_a_run_whose_job_breaks_down_is_over_and_says_what_became_of_it(owner_of, monkeypatch):

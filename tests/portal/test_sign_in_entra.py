@@ -206,6 +206,7 @@ def test_a_person_with_a_password_connects_microsoft_and_comes_by_either(entra, 
     assert come_in(by_microsoft, entra, halden).status_code == 302
     assert by_microsoft.get("/rooms").context["principal"].user == user
     assert client.post(f"/account/microsoft/{halden.id}/disconnect").status_code == 302
+    assert by_microsoft.get("/rooms").status_code == 302, "its sessions end with it"
     assert come_in(browser(), entra, halden).status_code == 403
     with tenant(halden.id):
         found = AuditEvent.objects.for_tenant(halden).filter(action="person.directory")
@@ -245,6 +246,7 @@ def test_one_account_of_the_directory_is_one_person(entra, halden, at):
     answer = client.get(to_connect(client, entra, halden))
     assert answer.status_code == 403
     assert "connected to somebody else" in answer.content.decode()
+    assert refusals(halden) == ["not connected"]
     assert SocialAccount.objects.count() == 1
     entra.is_person(email="second@halden.example", name="Second")
     assert client.get(to_connect(client, entra, halden)).status_code == 302
